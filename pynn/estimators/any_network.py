@@ -210,8 +210,8 @@ class AnyNetwork(NetworkEstimator):
         self._trainer.loss.check_target(y, self._outputs_of_network())
         return ShuffledBatches(
             Examples(self._inputs(X), y, weights),
-            self._trainer.loss.row_weights(y, weights),
             min(self.batch_size, len(y)),
+            lambda: self._trainer.loss,
             random if self.shuffle else None,
             None,
             drop_single=self._normalizes_batches(),

@@ -13,6 +13,7 @@ from ..training.batches import ArrayBatches, Batch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..nn.loss import Loss
     from ..nn.sequential import Sequential
     from ..training.examples import Examples
     from .objectives import MeanL2
@@ -48,9 +49,9 @@ class ShuffledBatches(ArrayBatches):
     ----------
     examples : Examples
         Their inputs may be `Inputs`.
-    row_weights : ndarray or None
-        The weight of each example in the mean loss, class weights included; None for equal weights.
     batch_size : int
+    loss : callable
+        Returns the loss, which weighs the examples.
     random : numpy.random.RandomState or None
         Shuffles the examples in every epoch; None leaves their order.
     penalty : MeanL2, optional
@@ -62,14 +63,14 @@ class ShuffledBatches(ArrayBatches):
     def __init__(
         self,
         examples: Examples[Any],
-        row_weights: np.ndarray | None,
         batch_size: int,
+        loss: Callable[[], Loss],
         random: np.random.RandomState | None,
         penalty: MeanL2 | None,
         *,
         drop_single: bool,
     ) -> None:
-        super().__init__(examples, batch_size, row_weights, shuffle=random is not None, drop_single=drop_single)
+        super().__init__(examples, batch_size, loss, shuffle=random is not None, drop_single=drop_single)
         self._random, self._penalty = random, penalty
         self._last_order = np.arange(self.examples)
         self._dense, self.slow = not self.slow, False  # no thread: the order depends on the epochs before

@@ -317,8 +317,8 @@ class Perceptron(NetworkEstimator):
             )
         return ShuffledBatches(
             data,
-            objective.loss.row_weights(data.y, data.weights),
             min(200 if self.batch_size == "auto" else self.batch_size, rows),
+            lambda: objective.loss,
             random if self.shuffle else None,
             penalty,
             drop_single=self._normalizes_batches(),

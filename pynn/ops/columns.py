@@ -145,7 +145,15 @@ def _check_columns(name: str, array: np.ndarray, start: int, width: int) -> None
 def _check_indices(indices: np.ndarray, column: int, rows: int) -> None:
     bad = kernels().columns.first_bad_index(indices, column, rows)
     if bad >= 0:
-        raise ValueError(
-            f"{indices[bad, column]:g} in row {bad}, column {column} is no category: expected a whole number from 0 to "
-            f"{rows - 1}"
-        )
+        raise ValueError(no_category(indices[bad, column], f"row {bad}, column {column}", rows))
+
+
+def no_category(value: float, place: str, rows: int) -> str:
+    """Return the message for an index that is no row of a table of `rows`.
+
+    Examples
+    --------
+    >>> no_category(7.0, "row 1", 4)
+    '7 in row 1 is no category: expected a whole number from 0 to 3'
+    """
+    return f"{value:g} in {place} is no category: expected a whole number from 0 to {rows - 1}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -29,7 +30,8 @@ AUGMENTING = 1
 class Batch(NamedTuple):
     """Inputs and targets in the network's form, the weight of each example or None, and the total weight.
 
-    With several ranks, the arrays hold the rows of this rank's `share`; the total is that of the whole minibatch.
+    With several ranks, the arrays hold the rows of this rank's `share`; the total is that of the whole minibatch, and
+    so is the checksum, if the user's own code supplied it.
     """
 
     x: np.ndarray
@@ -37,6 +39,7 @@ class Batch(NamedTuple):
     weights: np.ndarray | None
     total: float
     share: Share | None = None
+    checksum: int = 0
 
 
 #: Small minibatches are gathered several at a time, up to this many bytes of inputs. One by one, a run of 20-64-64-2
@@ -102,11 +105,9 @@ class ArrayBatches(Source):
     ----------
     examples : Examples
     batch_size : int
+    loss : callable
+        Returns the loss, which weighs the examples; callbacks may change it between batches.
     shuffle : bool
-    row_weights : ndarray or None
-        The weight of each example in the mean loss; None for equal weights.
-    mean : bool
-        Whether the loss of a minibatch is a mean, not a sum.
     drop_single : bool
         Drop a last batch of one example.
     augment : sequence of Augment
@@ -118,17 +119,18 @@ class ArrayBatches(Source):
         self,
         examples: Examples,
         batch_size: int,
-        row_weights: np.ndarray | None,
+        loss: Callable[[], Loss],
         *,
-        mean: bool = True,
         shuffle: bool,
         drop_single: bool,
         augment: Sequence[Augment] = (),
         ranks: Ranks | None = None,
     ) -> None:
         super().__init__(augment)
-        self._data, self._ranks, self._mean = examples, ranks, mean
-        self._batch_size, self._row_weights, self._shuffle = batch_size, row_weights, shuffle
+        self._data, self._ranks, self._loss = examples, ranks, loss
+        self._batch_size, self._shuffle = batch_size, shuffle
+        self._weighed_by: tuple[Loss, int] | None = None
+        self._row_weights: np.ndarray | None = None
         self.examples = self._count = len(examples.x)
         if drop_single and self._count % batch_size == 1 and self._count > 1 and batch_size > 1:
             self._count -= 1
@@ -164,16 +166,24 @@ class ArrayBatches(Source):
         part = self._augmented(x[rows], seed, epoch, index)[mine] if self._augment else x[own]
         return Batch(part, y[own], None if weights is None else weights[own], self._total(rows), share)
 
+    def _weights(self, rows: np.ndarray) -> np.ndarray | None:
+        """Return the weight of each of the rows in the mean loss; None for equal weights."""
+        loss = self._loss()
+        if self._weighed_by is None or self._weighed_by[0] is not loss or self._weighed_by[1] != loss.version:
+            self._row_weights = loss.row_weights(self._data.y, self._data.weights)
+            self._weighed_by = loss, loss.version
+        return None if self._row_weights is None else self._row_weights[rows]
+
     def _cut(self, rows: np.ndarray) -> tuple[slice, Share | None]:
         """Return which rows of a minibatch this rank computes."""
         if self._ranks is None:
             return slice(None), None
         own, counts = self._ranks.cut(len(rows))
-        weights = None if self._row_weights is None else self._row_weights[rows[own]]
-        return own, self._ranks.share(own, counts, weights, self._total(rows), self._mean)
+        mean = self._loss().reduction != "sum"
+        return own, self._ranks.share(own, counts, self._weights(rows[own]), self._total(rows), mean)
 
     def _total(self, rows: np.ndarray) -> float:
-        return total_weight(len(rows), None if self._row_weights is None else self._row_weights[rows])
+        return total_weight(len(rows), self._weights(rows))
 
     def batches(self, seed: int, epoch: int, start: int) -> Iterator[Batch]:
         x, y, weights = self._data
@@ -207,8 +217,9 @@ class UserBatches(Source):
     given : iterable or callable
         An iterable that can be iterated once per epoch, an iterator, or a function of the epoch number that returns
         either.
-    model, loss : Sequential, Loss
-        Used to prepare and check the batches.
+    model : Sequential
+    loss : callable
+        Returns the loss. Both prepare and check the batches.
     steps : int or None
         Batches per epoch; None uses all that are supplied.
     epochs : int
@@ -222,7 +233,7 @@ class UserBatches(Source):
         self,
         given: Iterable[Any] | Callable[[int], Iterable[Any]],
         model: Sequential,
-        loss: Loss,
+        loss: Callable[[], Loss],
         steps: int | None,
         epochs: int,
         augment: Sequence[Augment] = (),
@@ -280,16 +291,17 @@ class UserBatches(Source):
             what = f"a {type(item).__name__}"
             what += f" of {len(item)}" if isinstance(item, tuple | list) else ""
             raise ValueError(f"{name}got {what}; expected (x, y) or (x, y, weights)")
-        examples = prepare(self._model, self._loss, *item, name=name)
+        loss = self._loss()
+        examples = prepare(self._model, loss, *item, name=name)
         if first:
-            check_fit(self._model, self._loss, examples, name)
+            check_fit(self._model, loss, examples, name)
         # Copies, because the user's code may reuse its arrays for the next batch.
         x, y = np.array(examples.x), np.array(examples.y)
         weights = None if examples.weights is None else np.array(examples.weights)
-        each = self._loss.row_weights(y, weights)
+        each = loss.row_weights(y, weights)
         total = total_weight(len(x), each)
         whole = Batch(self._augmented(x, seed, epoch, index), y, weights, total)
-        return whole if self._ranks is None else cut(whole, self._loss, self._ranks)
+        return whole if self._ranks is None else cut(whole, loss, self._ranks)
 
 
 def cut(batch: Batch, loss: Loss, ranks: Ranks) -> Batch:
@@ -298,7 +310,15 @@ def cut(batch: Batch, loss: Loss, ranks: Ranks) -> Batch:
     x, y = batch.x[own], batch.y[own]
     weights = None if batch.weights is None else batch.weights[own]
     share = ranks.share(own, counts, loss.row_weights(y, weights), batch.total, loss.reduction != "sum")
-    return Batch(x, y, weights, batch.total, share)
+    return Batch(x, y, weights, batch.total, share, _checksum(batch))
+
+
+def _checksum(batch: Batch) -> int:
+    """Return a checksum of the targets, the weights, and two rows of the inputs, which may be megabytes."""
+    value = zlib.crc32(np.ascontiguousarray(batch.x[:: max(1, len(batch.x) - 1)]).data)
+    for array in (batch.y, batch.weights):
+        value = value if array is None else zlib.crc32(np.ascontiguousarray(array).data, value)
+    return value
 
 
 def refuse_options(x: Any, **options: Any) -> None:

@@ -15,7 +15,7 @@ from ..utils.config import Configurable
 from ..utils.files import check_target, write_atomically
 from ..utils.validation import choice, count, flag, number, several
 from ..utils.warning import warn_user
-from .metrics import larger_is_better
+from .metrics import knows_better, larger_is_better
 from .settings import TrainingWarning
 
 if TYPE_CHECKING:
@@ -130,6 +130,10 @@ class ComparesEpochs(Configurable, Callback):
         if self.monitor is not None and self.monitor not in known and self.monitor not in trainer.history:
             hint = "; pass validation= to fit" if self.monitor.startswith("val_") and trainer.held_out is None else ""
             raise ValueError(f"there is no {self.monitor!r} to monitor among {', '.join(known)}{hint}")
+        if self.monitor is not None and self.mode == "auto" and not knows_better(self.monitor):
+            raise ValueError(
+                f'mode is "auto"; expected "min" or "max" for {self.monitor!r}, of which only you know what is better'
+            )
 
     def _column(self, trainer: TrainingState) -> list[float]:
         """Return the values of the current run."""
@@ -138,6 +142,12 @@ class ComparesEpochs(Configurable, Callback):
             known = ", ".join(trainer.history.history)
             raise ValueError(f"there is no {self.monitor!r} to monitor among {known}")
         return column[trainer.history_start :]
+
+    def _warn_of_nan(self, trainer: TrainingState, consequence: str) -> None:
+        """Warn if no epoch of the run was better than another, because the column is NaN in all of them."""
+        column = trainer.history.history.get(str(self.monitor), [])[trainer.history_start :]
+        if column and self._best_so_far(column) < 0:
+            warn_user(f"{self.monitor} is NaN in all {len(column)} epochs of this run: {consequence}", TrainingWarning)
 
     def _better(self, value: float, than: float) -> bool:
         """Return whether `value` is better than `than` by more than min_delta; any number is better than NaN."""
@@ -181,8 +191,8 @@ class EarlyStopping(ComparesEpochs):
     min_delta : float
         The improvement must exceed this.
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better; "auto" means larger for accuracy and `metrics` such as f1 and r2,
-        smaller otherwise.
+        Whether smaller or larger is better. "auto" knows it of losses, accuracies and `metrics` by name; for a
+        function of your own, say it.
     restore_best_weights : bool
         Whether to restore the best weights that this callback saw. Candidates are the weights after each epoch and, if
         this trainer has trained the model before and `monitor` is a validation metric, the weights that `fit` began
@@ -253,10 +263,11 @@ class EarlyStopping(ComparesEpochs):
         if len(column) - 1 - self._best_so_far(column) >= self.patience:
             self.stopped_epoch = trainer.epoch
             trainer.stop()
+            self._warn_of_nan(trainer, "early stopping ends it, and restores no weights")
 
     def on_train_end(self, trainer: TrainingState) -> None:
         trainer.keeps_best = False
-        if trainer.history.interrupted:  # the run can still be finished from the current weights
+        if trainer.history.interrupted or trainer.broken_off:  # it can still be finished from the current weights
             return
         if self._best_state is not None:
             for array, best in zip(self._arrays(trainer), self._best_state, strict=True):
@@ -327,6 +338,10 @@ class ModelCheckpoint(ComparesEpochs):
             trainer.save(self.path)
         elif trainer.rank == 0:
             trainer.model.save(self.path)
+
+    def on_train_end(self, trainer: TrainingState) -> None:
+        if self.monitor is not None:
+            self._warn_of_nan(trainer, f"no epoch is the best, and {self.path.name} is not written")
 
 
 class CSVLogger(Configurable, Callback):

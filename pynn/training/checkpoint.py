@@ -50,6 +50,7 @@ def packed_checkpoint(trainer: TrainingState) -> bytes:
         "model": model,
         "frozen": [name for name, p in trainer.model.named_parameters() if p.frozen],
         "lr_factors": {name: p.lr_factor for name, p in trainer.model.named_parameters() if p.lr_factor != 1},
+        "decayed": [name for name, p in trainer.model.named_parameters() if p.decay],
         "loss": None if loss is None else describe(loss),
         "optimizer": optimizer,
         "schedule": schedule,
@@ -92,7 +93,7 @@ def load_checkpoint(
             schedule=make(description["schedule"], known),
             regularizers=make(description["regularizers"], known),
         )
-        _restore_settings(model, description["frozen"], description["lr_factors"])
+        _restore_settings(model, description["frozen"], description["lr_factors"], description.get("decayed"))
         write_arrays(trainer.optimizer.state, with_prefix(tensors, "optimizer."))
         _restore_averaging(trainer, description.get("averaging"), with_prefix(tensors, "averaging."), known)
         trainer.load_progress_state(checked_progress(description["trainer"]))
@@ -112,10 +113,17 @@ def _restore_averaging(trainer: TrainingState, saved: Any, arrays: dict[str, np.
     trainer.averaging = average
 
 
-def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any) -> None:
+def _restore_settings(model: Sequential, frozen: Any, lr_factors: Any, decayed: Any) -> None:
+    """Restore the settings of the parameters; `decayed` is None in files of older versions."""
     parameters = dict(model.named_parameters())
-    if not isinstance(frozen, list) or not isinstance(lr_factors, dict):
-        raise ValueError("the frozen parameters are not a list, or the lr_factors are not a dictionary")
+    if not isinstance(frozen, list) or not isinstance(lr_factors, dict) or not isinstance(decayed, list | None):
+        raise ValueError("frozen or decayed parameters are not a list, or the lr_factors are not a dictionary")
+    if decayed is not None:
+        unknown = set(decayed) - set(parameters)
+        if unknown:
+            raise ValueError(f"there is no parameter {sorted(unknown)[0]!r} that decays")
+        for name, parameter in parameters.items():
+            parameter.decay = name in decayed
     for name in frozen:
         parameters[name].frozen = True
     for name, factor in lr_factors.items():

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from ..nn.state import arrays_in_place
 from ..utils.arrays import total_weight
 from . import rank_checks
-from .batches import Batch, cut
+from .batches import Batch, Source, UserBatches, cut
 from .exchange import Exchange
 from .fitting import Fit, FitRequest, prepared
+from .ranks import RanksDifferError
 from .step import NonFiniteError, TrainingStep
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..nn.sequential import Sequential
     from .ranks import Ranks
     from .state import TrainingState
@@ -72,12 +74,33 @@ def aborting_all(trainer: TrainingState, ranks: Ranks | None) -> Iterator[None]:
     """Within the block, an error on one rank ends all ranks, unless it is one that all of them raise."""
     try:
         yield
-    except NonFiniteError:  # of a loss or a gradient that all ranks know
+    except (NonFiniteError, RanksDifferError):  # of a loss or a gradient that all ranks know, or of all ranks
         raise
     except BaseException as error:
         if ranks is not None:
             ranks.fail(error, trainer.steps)
         raise
+
+
+def compared(batches: Iterable[Batch], source: Source, ranks: Ranks | None) -> Iterator[Batch]:
+    """Yield the batches of an epoch; if the ranks' own code supplies others, or more, to one of them, all raise."""
+    if ranks is None or not isinstance(source, UserBatches):
+        yield from batches
+        return
+    for batch in chain(batches, [None]):
+        _check_same(batch, ranks)
+        if batch is not None:
+            yield batch
+
+
+def _check_same(batch: Batch | None, ranks: Ranks) -> None:
+    """Raise RanksDifferError on all ranks unless all have the same minibatch, or the end of an epoch."""
+    rows = 0 if batch is None or batch.share is None else sum(batch.share.counts)
+    own = np.array([rows, 0 if batch is None else batch.checksum], np.float64)
+    gathered = ranks.gather(own)
+    if (gathered != gathered[0]).any():
+        what = "none" if batch is None else f"one of {rows} rows with checksum {batch.checksum:08x}"
+        ranks.check_equal({"as its next minibatch": what})
 
 
 def step_on_all(
@@ -92,6 +115,7 @@ def step_on_all(
     y = trainer.loss.as_target(y, x.dtype)
     each = trainer.loss.row_weights(y, weights)
     total = total_weight(len(x), each)
-    x, y, weights, _, share = cut(Batch(x, y, weights, total), trainer.loss, ranks)
+    own = cut(Batch(x, y, weights, total), trainer.loss, ranks)
     with aborting_all(trainer, ranks):
-        return step.take(x, y, weights, share=share)
+        _check_same(own, ranks)
+        return step.take(own.x, own.y, own.weights, share=own.share)

@@ -6,8 +6,23 @@ from typing import Any
 
 import numpy as np
 
+from ..utils.validation import choice
+
 #: What gradients are compressed to.
 COMPRESSIONS = ("bfloat16",)
+
+
+def check_compression(compression: str | None, dtype: np.dtype, comm: Any) -> None:
+    """Raise an error if gradients of this dtype cannot be compressed so, or if there are no ranks to send them to."""
+    if compression is None:
+        return
+    choice(compression, "compression", COMPRESSIONS)
+    if dtype != np.float32:
+        raise TypeError(f"compression is {compression!r}, of float32; the model is {dtype}")
+    if comm is None:
+        raise ValueError(
+            f"compression is {compression!r}, of what ranks send each other; pass their communicator, comm="
+        )
 
 
 def sum_compressed(comm: Any, grads: np.ndarray) -> None:

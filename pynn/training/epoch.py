@@ -10,7 +10,7 @@ from ..utils.arrays import non_finite_row
 from ..utils.interrupt import InterruptGuard
 from ..utils.warning import warn_user
 from . import rank_checks
-from .collective import aborting_all, end_on_all, from_first, on_any, prepare_on_all
+from .collective import aborting_all, compared, end_on_all, from_first, on_any, prepare_on_all
 from .examples import unfitted_after_error
 from .fitting import prepared
 from .history import EpochSums
@@ -81,7 +81,7 @@ def train_epoch(trainer: TrainingState, step: TrainingStep, fit: Fit, guard: Int
     if fit.ranks is not None:
         fit.ranks.check_equal(rank_checks.between_epochs(trainer))
     with opened(fit.source, trainer.seed, progress.epoch, progress.batch, fit.prefetch) as batches:
-        for x, y, weights, total, share in batches:
+        for x, y, weights, total, share, _ in compared(batches, fit.source, fit.ranks):
             try:
                 loss = step.take(x, y, weights, step.counting(y, weights, total), share)
             except Stopped:

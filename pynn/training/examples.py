@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from ..nn.inputs import Inputs
+from ..nn.layers.base import Layer
 from ..nn.loss import Loss
 from ..preprocessing.base import goes_in_parts
 from ..utils.arrays import check_finite, example_weights, numeric
@@ -196,6 +197,10 @@ def _prepare_targets(
 
 def check_fit(model: Sequential, loss: Loss, examples: Examples, name: str = "") -> None:
     """Raise ValueError if inputs or targets do not fit the network, or if the loss ignores the weights."""
+    try:
+        _check_values(model[0], examples.x)
+    except ValueError as error:
+        raise ValueError(f"{name}x: {error}") from None
     outputs = model.infer(examples.x[:2])
     try:
         if outputs.ndim == 2:
@@ -205,6 +210,14 @@ def check_fit(model: Sequential, loss: Loss, examples: Examples, name: str = "")
         raise ValueError(f"{name}{error}") from None
     if examples.weights is not None and is_own(loss):
         _check_weighs(loss, outputs, examples.y[:2])
+
+
+def _check_values(first: Layer, x: np.ndarray | Inputs) -> None:
+    """Raise ValueError if the first layer does not take all values, such as categories; files are read in parts."""
+    if type(first).check_examples is Layer.check_examples:
+        return
+    for rows in [slice(0, len(x))] if isinstance(x, np.ndarray) else x.parts():
+        first.check_examples(x[rows], rows.start)
 
 
 def _check_names(model: Sequential, loss: Loss, outputs: int) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..utils.warning import warn_user
 from .batches import ArrayBatches, Source, UserBatches, refuse_options
 from .callbacks import Callback, CallbackList
 from .examples import check_fit, prepare_later
-from .metrics import Metric, named
+from .metrics import Metric, check_metrics, named
 from .plan import FitPlan
 from .settings import TrainingWarning
 
@@ -80,6 +81,7 @@ def prepared(trainer: TrainingState, request: FitRequest, ranks: Ranks | None = 
     if y is not None:
         x = numeric(model.rows_of(x), "x")
     plan = _planned(trainer, request, x, changes)
+    current_loss = partial(getattr, trainer, "loss")  # callbacks may assign another
     examples: Examples | None = None
     source: Source
     if y is None:
@@ -87,11 +89,13 @@ def prepared(trainer: TrainingState, request: FitRequest, ranks: Ranks | None = 
         if isinstance(x, Source):
             source = x
         else:
-            source = UserBatches(x, model, loss, plan.steps, plan.until - trainer.epoch, changes, ranks=ranks)
+            source = UserBatches(x, model, current_loss, plan.steps, plan.until - trainer.epoch, changes, ranks=ranks)
     else:
         examples = _training_examples(model, loss, x, y, request.sample_weight)
-        source = _array_batches(model, loss, examples, plan, changes, ranks)
+        source = _array_batches(model, current_loss, examples, plan, changes, ranks)
     held_out = _held_out_examples(model, loss, request.validation)
+    if held_out is not None:
+        check_metrics(model, loss, metrics, held_out)
     listeners = CallbackList(request.callbacks)
     if shows and trainer.rank == 0:
         from .progress_bar import ProgressBar  # rich takes a third of the time that importing pynn takes
@@ -140,7 +144,7 @@ def _held_out_examples(model: Sequential, loss: Loss, validation: tuple[ArrayLik
 
 def _array_batches(
     model: Sequential,
-    loss: Loss,
+    loss: Callable[[], Loss],
     examples: Examples,
     run: FitPlan,
     augment: Sequence[Augment],
@@ -148,12 +152,10 @@ def _array_batches(
 ) -> ArrayBatches:
     """Return the minibatches of training data; drop a last batch of one example if the model has batch norm."""
     drop_single = any(isinstance(layer, BatchNorm) for layer in model.all_layers())
-    weights = loss.row_weights(examples.y, examples.weights)
     return ArrayBatches(
         examples,
         run.batch_size,
-        weights,
-        mean=loss.reduction != "sum",
+        loss,
         shuffle=run.shuffle,
         drop_single=drop_single,
         augment=augment,

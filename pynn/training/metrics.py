@@ -1,4 +1,4 @@
-"""Metrics beside the loss, all weighted by the examples' weights.
+"""Metrics beside the loss; all but users' functions are weighted by the examples' weights.
 
 For classification, "balanced_accuracy"; "precision", "recall" and "f1", as means over the classes, 0 for a class that
 is never predicted; "roc_auc", of a class against all others, as mean over the classes, NaN if one does not occur;
@@ -62,7 +62,9 @@ OF_AMOUNTS: dict[str, Callable[[Predictions], float]] = {
 
 #: Of these, more is better, or less.
 LARGER = frozenset(("accuracy", "balanced_accuracy", "precision", "recall", "f1", "roc_auc", "r2"))
-SMALLER = frozenset(("loss", "log_loss", "mae", "rmse"))
+SMALLER = frozenset(("loss", "log_loss", "mae", "rmse", "lr", "seconds"))
+#: Columns of the history that no metric may replace.
+OWN_COLUMNS = frozenset(("loss", "accuracy", "lr", "seconds", "epoch"))
 
 
 def larger_is_better(column: str) -> bool:
@@ -77,24 +79,51 @@ def larger_is_better(column: str) -> bool:
     return name in LARGER or (name not in SMALLER and is_scorer(name))
 
 
+def knows_better(column: str) -> bool:
+    """Return whether `larger_is_better` is sure, as it is of all columns but those of users' functions.
+
+    Examples
+    --------
+    >>> knows_better("val_f1"), knows_better("val_my_score")
+    (True, False)
+    """
+    name = column.removeprefix("val_")
+    return name in LARGER or name in SMALLER or is_scorer(name)
+
+
+def check_metrics(model: Sequential, loss: Loss, metrics: tuple[Metric, ...], examples: Examples) -> None:
+    """Raise ValueError if metrics do not suit the network's outputs; users' functions are not called."""
+    if not metrics:
+        return
+    found = predictions(model, loss, model.infer(examples.x[:2]), examples.y[:2], None)
+    for score in named([metric for metric in metrics if metric in (*OF_CLASSES, *OF_AMOUNTS)], loss).values():
+        with np.errstate(all="ignore"):
+            score(found)
+
+
 def named(metrics: Iterable[Metric], loss: Loss) -> dict[str, Callable[[Predictions], float]]:
     """Return the metrics by name, or raise an error if one does not exist or does not suit the loss."""
-    known = OF_AMOUNTS if loss.output_kind == "values" else OF_CLASSES
     chosen: dict[str, Callable[[Predictions], float]] = {}
     for metric in several(metrics, "metrics"):
-        if callable(metric):
-            chosen[getattr(metric, "__name__", type(metric).__name__)] = _of_user(metric)
-        elif metric in known:
-            chosen[metric] = known[metric]
-        elif not isinstance(metric, str) or metric in (*OF_CLASSES, *OF_AMOUNTS) or not is_scorer(metric):
-            kind = "a regression" if known is OF_AMOUNTS else "a classification"
-            raise ValueError(
-                f"there is no metric {metric!r} of {kind}; expected a function, one of {', '.join(known)}, or "
-                f"{scorer_words()}"
-            )
-        else:
-            chosen[metric] = scorer(metric, known is OF_CLASSES)
+        name = metric if isinstance(metric, str) else getattr(metric, "__name__", type(metric).__name__)
+        if name in chosen or (callable(metric) and name in OWN_COLUMNS):
+            raise ValueError(f"the metric {metric!r} bears the name of another column, {name!r}; change its __name__")
+        chosen[name] = _of_user(metric) if callable(metric) else _by_name(metric, loss)
     return chosen
+
+
+def _by_name(metric: str, loss: Loss) -> Callable[[Predictions], float]:
+    """Return a metric or a scorer of scikit-learn, or raise ValueError if it does not exist or suit the loss."""
+    known = OF_AMOUNTS if loss.output_kind == "values" else OF_CLASSES
+    if metric in known:
+        return known[metric]
+    if not isinstance(metric, str) or metric in (*OF_CLASSES, *OF_AMOUNTS) or not is_scorer(metric):
+        kind = "a regression" if known is OF_AMOUNTS else "a classification"
+        raise ValueError(
+            f"there is no metric {metric!r} of {kind}; expected a function, one of {', '.join(known)}, or "
+            f"{scorer_words()}"
+        )
+    return scorer(metric, known is OF_CLASSES, loss.output_kind != "scores")
 
 
 def _of_user(metric: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Predictions], float]:

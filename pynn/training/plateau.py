@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from typing import TYPE_CHECKING
 
 from ..utils.validation import choice, count, fraction, number
@@ -71,11 +72,15 @@ class ReduceLROnPlateau(ComparesEpochs):
         self.cooldown = count(cooldown, "cooldown", minimum=0)
         self.min_lr = number(min_lr, "min_lr", minimum=0)
         self.eps = number(eps, "eps", minimum=0)
+        #: The trainer and its epochs when the rate was last set: an epoch that fails before a step begins twice.
+        self._set_for: tuple[weakref.ref[TrainingState] | None, int] = (None, 0)
 
     def on_epoch_begin(self, trainer: TrainingState) -> None:
         begun = trainer.batches_done > 0  # the rest of an interrupted epoch, whose rate has been set
-        if begun or len(trainer.history) == trainer.history_start:
+        this = weakref.ref(trainer), trainer.epoch
+        if begun or len(trainer.history) == trainer.history_start or this == self._set_for:
             return
+        self._set_for = this
         old = trainer.optimizer.lr
         new = max(old * self.factor, self.min_lr)
         if self.reduces_after(self._column(trainer)) and old - new > self.eps:

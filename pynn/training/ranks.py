@@ -26,6 +26,10 @@ T = TypeVar("T")
 INSTALL_HINT = "pip install 'pynn-kernels[mpi]'"
 
 
+class RanksDifferError(RuntimeError):
+    """Ranks that train together have not the same; all of them raise it at once."""
+
+
 class Ranks:
     """The ranks of a communicator, as a trainer and its layers use them.
 
@@ -154,14 +158,14 @@ class Ranks:
         return bool(self.gather(np.array([value])).any())
 
     def check_equal(self, what: dict[str, str]) -> None:
-        """Raise RuntimeError that names the ranks whose values differ from rank 0's, on every rank."""
+        """Raise RanksDifferError that names the ranks whose values differ from rank 0's, on every rank."""
         for rank, other in enumerate(self.comm.allgather((self.host, what))):
             host, theirs = other
             if rank == 0:
                 first_host, expected = host, theirs
             for name in expected:
                 if theirs.get(name) != expected[name]:
-                    raise RuntimeError(
+                    raise RanksDifferError(
                         f"rank {rank} on {host} has {name} {theirs.get(name)}; rank 0 on {first_host} has "
                         f"{expected[name]}: start all ranks with the same"
                     )

@@ -35,7 +35,7 @@ def scorer_words() -> str:
     return "the name of a scorer of scikit-learn"
 
 
-def scorer(name: str, of_classes: bool) -> Callable[[Predictions], float]:
+def scorer(name: str, of_classes: bool, probabilistic: bool) -> Callable[[Predictions], float]:
     """Return a scorer as a metric, or raise ValueError if it does not suit a classification or a regression."""
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.metrics import get_scorer
@@ -65,7 +65,7 @@ def scorer(name: str, of_classes: bool) -> Callable[[Predictions], float]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # only errors count
-            score(_CLASSES if of_classes else _AMOUNTS)
+            score(_AMOUNTS if not of_classes else _CLASSES if probabilistic else _CLASSES._replace(values=None))
     except Exception as error:  # the scorer's own
         kind = "a classification" if of_classes else "a regression"
         raise ValueError(f"the scorer {name!r} of scikit-learn does not suit {kind}: {error}") from error

@@ -8,6 +8,7 @@ from typing import Any
 from ..backends.precision import checked
 from ..nn.loss import Loss, as_loss
 from ..nn.sequential import Sequential
+from ..nn.state import arrays_in_place
 from ..optim.averaging import Averaging
 from ..optim.base import Optimizer
 from ..optim.regularizers import Regularizer
@@ -81,6 +82,9 @@ def _clip_value(settings: Settings, value: Any) -> float | None:
 def _averaging(settings: Settings, value: Any) -> Averaging | None:
     if value is not None:
         instance(value, "averaging", Averaging).claim(settings)
+    before = getattr(settings, "averaging", None)
+    if before is not None and before is not value:
+        before.show(arrays_in_place(settings.model, settings.model.flat), False)
     return value
 
 

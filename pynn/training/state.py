@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -162,6 +163,12 @@ class TrainingState:
     def batches_done(self) -> int:
         """The number of finished minibatches of the current epoch."""
         return self._progress.batch
+
+    @property
+    def broken_off(self) -> bool:
+        """Whether an error, but not of a loss that is no number, ended the last `fit`, so that `fit` can finish it."""
+        unfinished = self.epoch < self.target_epoch and not self._progress.stopping
+        return unfinished and math.isfinite(self.last_loss)
 
     def stop(self) -> None:
         """End the running `fit` after the current step or epoch; for callbacks."""

@@ -24,6 +24,7 @@ from ..utils.validation import several
 from .callbacks import Callback
 from .checkpoint import load_checkpoint, packed_checkpoint
 from .collective import start_exchange, step_on_all
+from .compression import check_compression
 from .copying import put_together, taken_apart
 from .epoch import non_finite_error, run
 from .examples import prepare_later, step_targets
@@ -74,7 +75,8 @@ class Trainer(TrainingState):
     Attributes
     ----------
     loss, optimizer, schedule, regularizers, clip_norm, clip_value, averaging, matmul_precision
-        You may assign these between steps. A new optimiser starts with an empty state.
+        You may assign these between steps. A new optimiser starts with an empty state. With another averaging, or None,
+        the model holds the weights of training again, not their average.
     epoch, steps : int
         Finished epochs and steps.
     lr : float
@@ -117,6 +119,7 @@ class Trainer(TrainingState):
         settings = Settings(
             model, loss, optimizer, schedule, regularizers, clip_norm, clip_value, averaging, seed, matmul_precision
         )
+        check_compression(compression, settings.model.dtype, comm)
         super().__init__(settings)
         self._ranks = Ranks.of(comm)
         exchange = None if self._ranks is None else start_exchange(self._ranks, settings.model, compression)
@@ -290,8 +293,8 @@ class Trainer(TrainingState):
     ) -> dict[str, float]:
         """Return the loss over all examples, without regularisation, for classification the accuracy, and metrics.
 
-        All are weighted by `sample_weight` if given; the accuracy disregards class weights and ignored labels. The
-        batch size, as in `Sequential.predict`, does not affect the result beyond rounding.
+        All but functions of your own are weighted by `sample_weight` if given; the accuracy disregards class weights and
+        ignored labels. The batch size, as in `Sequential.predict`, does not affect the result beyond rounding.
 
         Parameters
         ----------

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import importlib
 import sys
 import threading
 import warnings
@@ -143,7 +144,7 @@ def test_the_command_line_sets_it(run, monkeypatch):
         seen.append(pynn.get_matmul_precision())
         raise click.ClickException("enough")
 
-    monkeypatch.setattr(sys.modules["pynn.cli.train"], "load_data", stop)
+    monkeypatch.setattr(importlib.import_module("pynn.cli.train"), "load_data", stop)
     assert "enough" in run("train", "--precision", "medium", code=1).stderr
     assert seen == ["medium"]
     assert pynn.get_matmul_precision() == "highest"

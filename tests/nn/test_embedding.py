@@ -8,6 +8,7 @@ import pytest
 
 import pynn
 from pynn import ops
+from pynn.nn import inputs
 
 
 def columns(count=60):
@@ -200,3 +201,35 @@ def test_a_target_that_is_no_array_of_two_dimensions_is_refused(target, backend)
         ops.copy_columns(np.zeros((1, 2)), target, width=1)
     with pytest.raises(TypeError, match="dtable is not an array of two dimensions"):
         ops.embed_backward(np.zeros((1, 2)), np.zeros((1, 1)), target)
+
+
+@pytest.mark.parametrize("where", ["x", "validation x"])
+@pytest.mark.parametrize("make", [np.array, lambda x: x.astype(">f4")], ids=["array", "another dtype"])
+def test_a_category_that_does_not_exist_is_named_before_training(where, make):
+    x, y = columns()
+    wrong = x.copy()
+    wrong[57, 3] = 3
+    parts = {"x": x, "validation x": x} | {where: wrong}
+    trainer = pynn.Trainer(network(), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    with pytest.raises(ValueError, match=f"^{where}: 3 in row 57, column 3 is no category: expected .* from 0 to 2$"):
+        trainer.fit(make(parts["x"]), y, epochs=1, validation=(make(parts["validation x"]), y))
+    assert trainer.steps == 0
+
+
+@pytest.mark.parametrize(("shape", "place"), [((3, 4), "row 1, column 2"), ((3, 4, 2), r"row 1, place \[2, 1\]")])
+def test_a_category_that_does_not_exist_is_named_where_it_stands(shape, place):
+    x = np.zeros(shape)
+    x[(1, 2, 1)[: len(shape)]] = 7
+    model = pynn.Sequential(pynn.Embedding(4, 3))
+    with pytest.raises(ValueError, match=f"7 in {place} is no category: expected a whole number from 0 to 3"):
+        model(x)
+
+
+def test_categories_of_a_mapped_file_are_checked_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(inputs, "PART", 8)
+    x, y = columns()
+    x[57, 1] = 1.5
+    np.save(tmp_path / "x.npy", x)
+    trainer = pynn.Trainer(network(), pynn.CrossEntropyLoss(), pynn.SGD(0.1))
+    with pytest.raises(ValueError, match=r"x: 1\.5 in row 57, column 1 is no category"):
+        trainer.fit(np.load(tmp_path / "x.npy", mmap_mode="r"), y, epochs=1)

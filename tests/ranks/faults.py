@@ -87,6 +87,23 @@ def changes():
     trainer_of(dense()).fit(*table(), epochs=2, callbacks=[Change()])
 
 
+def supplies(*faults):
+    """Supply one rank with other minibatches than the others, in one way after the other; all must raise each time."""
+    x, y = table()
+    for fault in faults:
+        rows = np.arange(40).reshape(5, 8)
+        if odd:
+            rows = {"other": rows + 1, "fewer": rows[:4], "smaller": rows[:, :6], "steps": rows + 1}[fault]
+        trainer = trainer_of(normed())
+        try:
+            if fault == "steps":
+                trainer.step(x[rows[0]], y[rows[0]])
+            else:
+                trainer.fit([(x[part], y[part]) for part in rows], epochs=2)
+        except RuntimeError as error:
+            tell(f"{fault} refused:", error)
+
+
 def diverges():
     x, _ = table()
     trainer = pynn.Trainer(dense(), pynn.MSELoss(), pynn.SGD(1e200), comm=comm)

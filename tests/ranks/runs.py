@@ -141,6 +141,14 @@ def watched(comm):
     return trainer
 
 
+class Reweigh(pynn.Callback):
+    """Gives the classes other weights after each epoch, and at last sums losses instead of averaging them."""
+
+    def on_epoch_end(self, trainer):
+        trainer.loss.weight = [1.0, float(trainer.epoch), 0.5]
+        trainer.loss.reduction = "sum" if trainer.epoch > 6 else "mean"
+
+
 def ignored():
     x, y = table()
     return x, np.where(np.arange(len(y)) % 5 == 0, -100, y)
@@ -157,6 +165,7 @@ RUNS = {
     "wide": lambda comm: fitted(comm, wide(), pynn.SGD(1e-3, momentum=0.9), epochs=2),
     "weights": lambda comm: fitted(comm, normed(), data=table(weighted=True)),
     "class weights": lambda comm: fitted(comm, normed(), loss=pynn.CrossEntropyLoss([1.0, 2.0, 0.5]), data=ignored()),
+    "weights that change": lambda comm: fitted(comm, normed(), callbacks=[Reweigh()]),
     "sum": lambda comm: fitted(comm, normed(), pynn.SGD(0.005), pynn.CrossEntropyLoss(reduction="sum")),
     "squares": lambda comm: fitted(comm, normed(), loss=pynn.MSELoss(), data=squares()),
     "function": lambda comm: fitted(

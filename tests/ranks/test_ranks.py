@@ -124,8 +124,24 @@ def test_an_error_on_one_rank_ends_all_and_names_it_and_the_last_checkpoint(tmp_
 def test_a_callback_that_changes_the_weights_of_one_rank_ends_all(tmp_path):
     code, _, err = launch(2, FAULTS, "changes", folder=tmp_path)
     assert code != 0
-    assert "RuntimeError: rank 1 on " in err
+    assert "RanksDifferError: rank 1 on " in err
     assert "has weights with checksum" in err
+
+
+#: What is said of each way in which rank 1 is supplied with other minibatches.
+SUPPLIES = {
+    "other": "one of 8 rows with checksum .*; rank 0 on .* has one of 8 rows with checksum",
+    "fewer": "none; rank 0 on .* has one of 8 rows",
+    "smaller": "one of 6 rows with checksum .*; rank 0 on .* has one of 8 rows",
+    "steps": "one of 8 rows with checksum .*; rank 0 on .* has one of 8 rows with checksum",
+}
+
+
+def test_ranks_that_are_supplied_with_other_minibatches_raise():
+    out = completed(2, FAULTS, "supplies", *SUPPLIES)
+    for fault, named in SUPPLIES.items():
+        assert out.count(f"{fault} refused: ") == 2, out
+        assert re.search(f"^{fault} refused: rank 1 on .* has as its next minibatch {named}", out, re.MULTILINE), out
 
 
 def test_a_loss_that_is_not_finite_raises_on_all_ranks(tmp_path):

@@ -167,6 +167,14 @@ def test_an_averaging_belongs_to_one_trainer():
         new_trainer(trainer.averaging)
 
 
+@pytest.mark.parametrize("other", [None, pynn.SWA()], ids=["none", "another"])
+@pytest.mark.parametrize("name", AVERAGES)
+def test_without_its_average_the_model_holds_the_weights_of_training(name, other):
+    trainer, seen = fitted(AVERAGES[name]())
+    trainer.averaging = copy.deepcopy(other)
+    assert_equal(trainer.model.state_dict(), seen.steps[-1])
+
+
 def test_own_loops_average_too():
     trainer = new_trainer(pynn.EMA(0.5))
     first = trainer.step(X, Y)

@@ -119,6 +119,67 @@ def test_monitoring_what_is_not_there():
         new_trainer().fit(X, Y, epochs=1, callbacks=[pynn.EarlyStopping()])
 
 
+@pytest.mark.parametrize("make", [pynn.EarlyStopping, pynn.ReduceLROnPlateau, lambda m: pynn.ModelCheckpoint("m", m)])
+def test_of_a_metric_of_ones_own_only_the_user_knows_what_is_better(make):
+    def score(y, predicted):
+        return 1.0
+
+    with pytest.raises(ValueError, match='mode is "auto"; expected "min" or "max" for \'val_score\''):
+        new_trainer().fit(X, Y, epochs=1, validation=(X, Y), metrics=[score], callbacks=[make("val_score")])
+
+
+def test_a_column_that_is_always_nan_is_told(tmp_path):
+    nan = [float("nan")] * 5
+    callbacks = [Losses(nan), pynn.EarlyStopping(patience=2), pynn.ModelCheckpoint(tmp_path / "best.safetensors")]
+    with pytest.warns(pynn.TrainingWarning) as told:
+        new_trainer().fit(X, Y, epochs=5, validation=(X, Y), callbacks=callbacks)
+    assert [str(warning.message) for warning in told] == [
+        "val_loss is NaN in all 2 epochs of this run: early stopping ends it, and restores no weights",
+        "val_loss is NaN in all 2 epochs of this run: no epoch is the best, and best.safetensors is not written",
+    ]
+    assert not list(tmp_path.iterdir())
+
+
+class Failing(pynn.Callback):
+    """Fails once, at a step."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, trainer):
+        if trainer.steps == self.step:
+            self.step = 0
+            raise OSError("no space")
+
+
+def test_after_an_error_early_stopping_leaves_the_weights_that_the_run_goes_on_from():
+    runs = []
+    for failing in ([], [Failing(7)]):
+        trainer, stopping = new_trainer(0.5), pynn.EarlyStopping("val_accuracy", patience=20)
+        options = {"epochs": 4, "batch_size": 10, "validation": (X, Y)}
+        if failing:
+            with pytest.raises(OSError, match="no space"):
+                trainer.fit(X, Y, **options, callbacks=[*failing, stopping])
+            options.pop("epochs")
+        trainer.fit(X, Y, **options, callbacks=[stopping])
+        runs.append((trainer.history["loss"], trainer.model[0].weight.data.tobytes()))
+    assert runs[0] == runs[1]
+
+
+def test_after_a_loss_that_is_no_number_early_stopping_restores_the_best_weights():
+    trainer = new_trainer(0.1)
+    kept = []
+    keep = pynn.Callback()
+    keep.on_epoch_end = lambda trainer: kept.append(trainer.model[0].weight.data.copy())
+
+    def batches(epoch):
+        return [(X, Y)] if epoch == 0 else [(X, Y), (X * np.float32(1e38), Y)]
+
+    with np.errstate(all="ignore"), pytest.raises(pynn.NonFiniteError):
+        trainer.fit(batches, epochs=3, validation=(X, Y), callbacks=[keep, pynn.EarlyStopping()])
+    np.testing.assert_array_equal(trainer.model[0].weight.data, kept[0])
+
+
 def test_early_stopping_can_serve_two_runs():
     stopping = pynn.EarlyStopping("loss", patience=1)
     for _ in range(2):

@@ -107,6 +107,7 @@ def test_everything_about_the_trainer_is_restored(tmp_path):
     trainer.model.class_names = ["a", "b", "c"]
     trainer.model[0].freeze()
     trainer.model[4].weight.lr_factor = 0.5
+    trainer.model[0].bias.decay, trainer.model[4].weight.decay = True, False
     trainer.optimizer.lr = 0.02
     trainer.fit(X, Y, epochs=1)
     trainer.save(tmp_path / "run.ckpt")
@@ -119,6 +120,8 @@ def test_everything_about_the_trainer_is_restored(tmp_path):
     assert resumed.model[0].weight.frozen
     assert not resumed.model[1].weight.frozen
     assert resumed.model[4].weight.lr_factor == 0.5
+    decays = [[p.decay for p in each.model.parameters()] for each in (resumed, trainer)]
+    assert decays[0] == decays[1]
     assert resumed.optimizer.lr == 0.02
     assert_same_run(resumed, trainer)
     resumed.fit(X, Y, epochs=1)

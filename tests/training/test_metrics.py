@@ -154,3 +154,32 @@ def test_scorers_that_do_not_suit_are_refused_before_training():
             np.zeros((4, 2)), np.zeros((4, 1)), epochs=1, validation=(np.zeros((1, 2)), [[0]]), metrics=["f1_micro"]
         )
     assert trainer.steps == 0
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: pynn.HingeLoss(), lambda: pynn.BCEWithLogitsLoss()], ids=["no probabilities", "two labels"]
+)
+def test_metrics_that_the_outputs_do_not_have_are_refused_before_training(rng, make):
+    x, labels = rng.normal(size=(20, 4)), np.arange(20) % 2
+    loss = make()
+    y = labels if loss.output_kind == "scores" else np.column_stack([labels, labels])
+    trainer = pynn.Trainer(pynn.Sequential(pynn.Linear(4, 2)), loss, pynn.SGD(0.1))
+    for metric in ("roc_auc", "log_loss", "roc_auc_ovr", "neg_log_loss"):
+        with pytest.raises(ValueError, match=r"needs probabilities|the network has 2 binary outputs"):
+            trainer.fit(x, y, epochs=1, validation=(x, y), metrics=[metric])
+    assert trainer.steps == 0
+
+
+def test_columns_of_one_name_are_refused(rng):
+    trainer, x, y = trained(rng, 3)
+
+    def named(name):
+        def metric(truth, predicted):
+            return 1.0
+
+        metric.__name__ = name
+        return metric
+
+    for metrics_of_one_name in ([named("a"), named("a")], ["f1", named("f1")], [named("f1"), "f1"], [named("loss")]):
+        with pytest.raises(ValueError, match="bears the name of another column"):
+            trainer.evaluate(x, y, metrics=metrics_of_one_name)

@@ -31,7 +31,7 @@ def told(figures):
 
 
 def rates(trainer, figures, **options):
-    plateau = pynn.ReduceLROnPlateau("val_figure", **options)
+    plateau = pynn.ReduceLROnPlateau("val_figure", **{"mode": "min"} | options)
     return trainer.fit(X, Y, epochs=len(figures), validation=(X, Y), metrics=[told(figures)], callbacks=[plateau])["lr"]
 
 
@@ -98,3 +98,21 @@ def test_a_schedule_with_a_function_trains_but_is_not_saved(tmp_path):
 def test_a_checkpoint_holds_the_schedule(schedule, tmp_path):
     new_trainer(schedule=schedule).save(tmp_path / "run")
     assert repr(pynn.Trainer.resume(tmp_path / "run").schedule) == repr(schedule)
+
+
+def test_an_epoch_that_fails_before_its_first_step_lowers_the_rate_once():
+    def rates_of(failing):
+        def batches(epoch):
+            if epoch in failing:
+                failing.remove(epoch)
+                raise OSError("no data")
+            return [(X, Y)]
+
+        trainer, plateau = new_trainer(), pynn.ReduceLROnPlateau("loss", patience=0, threshold=0.9, factor=0.5)
+        try:
+            trainer.fit(batches, epochs=6, callbacks=[plateau])
+        except OSError:
+            trainer.fit(batches, callbacks=[plateau])
+        return trainer.history["lr"]
+
+    assert rates_of([3]) == rates_of([])

@@ -270,3 +270,17 @@ def test_metrics_that_are_no_numbers(value):
 
     with pytest.raises(TypeError, match=r"the metric mine returned .*; expected a number"):
         new_trainer().evaluate(X, Y, metrics=[mine])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({"compression": "gzip"}, ValueError, "compression is 'gzip'; expected"),
+        ({"compression": 7}, (TypeError, ValueError), "compression is 7"),
+        ({"compression": "bfloat16"}, ValueError, "pass their communicator, comm="),
+    ],
+)
+def test_a_compression_that_cannot_be_is_refused_without_ranks_too(options, error, said):
+    model = pynn.Sequential(pynn.Linear(2, 3))
+    with pytest.raises(error, match=said):
+        pynn.Trainer(model, pynn.CrossEntropyLoss(), pynn.SGD(0.1), **options)

@@ -70,6 +70,31 @@ def test_at_a_rate_of_zero_the_history_has_the_loss_of_evaluate(name, weights):
                 np.testing.assert_allclose(told[f"val_{column}"][-1], want[column], rtol=1e-10)
 
 
+@pytest.mark.parametrize("supplied", [False, True], ids=["arrays", "batches"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda trainer: setattr(trainer.loss, "weight", [1.0, 5.0, 25.0]),
+        lambda trainer: setattr(trainer.loss, "ignore_index", 1),
+        lambda trainer: setattr(trainer.loss, "reduction", "sum"),
+        lambda trainer: setattr(trainer, "loss", pynn.CrossEntropyLoss([9.0, 1.0, 4.0])),
+    ],
+    ids=["weight", "ignore_index", "reduction", "another"],
+)
+def test_a_loss_that_a_callback_changes_weighs_the_next_epoch(change, supplied):
+    class Change(pynn.Callback):
+        def on_epoch_end(self, trainer):
+            change(trainer)
+
+    trainer = new_trainer(pynn.CrossEntropyLoss())
+    data = (as_batches(16, X, LABELS),) if supplied else (X, LABELS)
+    told = trainer.fit(*data, epochs=2, validation=(X, LABELS), callbacks=[Change()])
+    assert told["val_loss"][0] != told["loss"][1]
+    trainer.fit(X, LABELS, epochs=1, batch_size=16)
+    np.testing.assert_allclose(told["loss"][1], told["loss"][2], rtol=1e-10)
+    np.testing.assert_allclose(told["loss"][2], trainer.evaluate(X, LABELS)["loss"], rtol=1e-10)
+
+
 def test_accuracy_is_that_of_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
     trainer = new_trainer(pynn.CrossEntropyLoss())

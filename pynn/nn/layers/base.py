@@ -109,6 +109,12 @@ class Layer(Configurable):
         for name, child in self.children():
             yield from child.named_buffers(f"{prefix}{name}.")
 
+    def check_examples(self, x: np.ndarray, start: int = 0) -> None:
+        """Raise ValueError if the layer takes only some values, and examples that it is to be trained on hold others.
+
+        Only a network's first layer is asked, before training starts; `start` is the number of the first row of `x`.
+        """
+
     def freeze(self, frozen: bool = True) -> Layer:
         """Exclude all parameters from updates (or include them again); return the layer.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import ops
+from ...ops.columns import no_category
 from ...utils.validation import count
 from .. import initializers
 from ..context import Context
@@ -25,6 +26,17 @@ MAX_CATEGORIES = 2**24
 
 def _table(rows: int, width: int, init: initializers.Init | None, dtype: DTypeLike) -> Parameter:
     return Parameter(initializers.make("normal" if init is None else init, (rows, width), dtype=dtype), dtype)
+
+
+def _check_categories(x: np.ndarray, categories: int, start: int, column: int | None = None) -> None:
+    """Raise ValueError that names the first element which is no category; `column` is that of x in its table."""
+    bad = np.argwhere((x != np.floor(x)) | (x < 0) | (x >= categories))
+    if len(bad):
+        row, *within = bad[0].tolist() + ([] if column is None else [column])
+        place = f"row {start + row}" + (
+            f", column {within[0]}" if len(within) == 1 else f", place {within}" * bool(within)
+        )
+        raise ValueError(no_category(x[tuple(bad[0])], place, categories))
 
 
 def _categories(value: Any, name: str, *, minimum: int = 1) -> int:
@@ -87,11 +99,18 @@ class Embedding(Layer):
         if padding_idx is not None:
             self.weight[padding_idx] = 0
 
+    def check_examples(self, x: np.ndarray, start: int = 0) -> None:
+        _check_categories(x, self.num_embeddings, start)
+
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
         ctx.x = x
         y = ctx.buffer("y", (*x.shape, self.embedding_dim), x.dtype)
-        ops.embed(x.reshape(x.size, 1), self.weight.data, y.reshape(x.size, self.embedding_dim))
+        try:
+            ops.embed(x.reshape(x.size, 1), self.weight.data, y.reshape(x.size, self.embedding_dim))
+        except ValueError:
+            self.check_examples(x)  # names the place in x
+            raise
         return y
 
     @replayable
@@ -180,6 +199,10 @@ class EmbedColumns(Container):
         """Yield the place of each column of numbers in x and in y."""
         numbers = [column for column, size in enumerate(self.cardinalities) if not size]
         yield from ((column, place) for place, column in enumerate(numbers))
+
+    def check_examples(self, x: np.ndarray, start: int = 0) -> None:
+        for column, _, embedding in self._placed():
+            _check_categories(x[:, column], embedding.num_embeddings, start, column)
 
     @replayable
     def forward(self, x: np.ndarray, ctx: Context) -> np.ndarray:
