@@ -293,8 +293,8 @@ class Trainer(TrainingState):
     ) -> dict[str, float]:
         """Return the loss over all examples, without regularisation, for classification the accuracy, and metrics.
 
-        All but functions of your own are weighted by `sample_weight` if given; the accuracy disregards class weights and
-        ignored labels. The batch size, as in `Sequential.predict`, does not affect the result beyond rounding.
+        All but functions of your own are weighted by `sample_weight` if given; the accuracy disregards class weights
+        and ignored labels. The batch size, as in `Sequential.predict`, does not affect the result beyond rounding.
 
         Parameters
         ----------

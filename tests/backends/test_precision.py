@@ -1,8 +1,8 @@
 """The choice of the precision of matrix products: calls, environment, trainers, checkpoints."""
 
+import importlib
 import os
 import subprocess
-import importlib
 import sys
 import threading
 import warnings
