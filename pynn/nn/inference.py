@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -168,6 +169,8 @@ class Inference(Layer):
     def predict_label(self, x: ArrayLike, batch_size: int | None = None) -> np.ndarray:
         """Return the most probable class of each example: its name if `class_names` is set, else its number.
 
+        Names of several types, such as ``[0, 1, "other"]``, come in an array of objects.
+
         Raises ValueError, naming the example, if its outputs are NaN.
         """
         if self.output_kind == "values":
@@ -183,7 +186,15 @@ class Inference(Layer):
             return labels
         if len(self.class_names) != classes:
             raise ValueError(f"class_names has {len(self.class_names)} names; expected {classes}")
-        return np.asarray(self.class_names)[labels]
+        return _as_names(self.class_names)[labels]
+
+
+def _as_names(names: Sequence[Any]) -> np.ndarray:
+    """Return class names as an array, of objects if an array of NumPy's own types would hold others."""
+    array = np.asarray(names)
+    held = array.tolist()
+    same = all(type(name) is type(given) and name == given for name, given in zip(held, names, strict=True))
+    return array if same else np.array(names, dtype=object)
 
 
 def _usual_batch(x: np.ndarray | Inputs) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import ops
 from ..ops.losses import IGNORE_INDEX, NO_IGNORE
-from ..utils.arrays import first_row
+from ..utils.arrays import check_weights_fit, first_row
 from ..utils.validation import choice, count, fraction, number
 from .loss import REDUCTIONS, ClassLoss, Loss, Result
 from .probabilities import even_log_probabilities
@@ -35,6 +35,7 @@ class WeightedClassLoss(ClassLoss):
         if self._weight is None:
             return None
         if self._weight_array.dtype != dtype or len(self._weight_array) != len(self._weight):
+            check_weights_fit(self._weight, dtype, "weight")
             self._weight_array = np.array(self._weight, dtype=dtype)
         return self._weight_array
 

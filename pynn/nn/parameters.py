@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..utils.arrays import as_array
-from ..utils.validation import flag
+from ..utils.validation import flag, number
 from .gate import StepGate
 
 if TYPE_CHECKING:
@@ -50,6 +50,11 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
         A frozen parameter is not updated.
     lr_factor : float
         Multiplies the learning rate for this parameter.
+    unit_axis : int or None
+        The dimension that numbers the units whose incoming weights `MaxNorm` limits. None, the default, is the last one
+        of a matrix and the first one of more dimensions.
+    groups : int
+        Number of equal parts of the first dimension that belong to different units, as in a grouped `ConvTranspose2d`.
 
     Examples
     --------
@@ -59,6 +64,9 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
     >>> (p + 1).sum()
     np.float32(6.0)
     """
+
+    unit_axis: int | None = None
+    groups: int = 1
 
     def __init__(
         self,
@@ -101,14 +109,12 @@ class Parameter(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def lr_factor(self) -> float:
-        """Multiplier of the learning rate for this parameter."""
+        """Multiplier of the learning rate for this parameter: a finite number of at least 0."""
         return self._lr_factor
 
     @lr_factor.setter
     def lr_factor(self, value: float) -> None:
-        if not value >= 0:
-            raise ValueError(f"lr_factor is {value}; expected a number of at least 0")
-        self._lr_factor = float(value)
+        self._lr_factor = number(value, "lr_factor", minimum=0)
         self._settings_changed()
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..backends.selection import kernels
 from ..kernels.codes import LossCode
+from ..utils.arrays import check_weights_fit
 from ..utils.validation import flag, number
 from ._check import floats
 from .losses import gradient_array, is_mean, row_weights
@@ -113,10 +114,13 @@ def bce_with_logits(
     _check_targets(targets, 1.0)
     sample_weight = row_weights(sample_weight, logits)
     gradient = gradient_array(dlogits, "dlogits", need_gradient, logits, targets, sample_weight)
+    if pos_weight is not None:
+        pos_weight = number(pos_weight, "pos_weight", minimum=0)
+        check_weights_fit(pos_weight, logits.dtype, "pos_weight")
     loss = kernels().pointwise_losses.bce_with_logits(
         _as_rows(logits),
         _as_rows(targets),
-        None if pos_weight is None else number(pos_weight, "pos_weight", minimum=0),
+        pos_weight,
         sample_weight,
         is_mean(reduction),
         None if gradient is None else _as_rows(gradient),

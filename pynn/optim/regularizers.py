@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .. import ops
 from ..utils.config import Configurable
 from ..utils.validation import number
 
 if TYPE_CHECKING:
-    from ..nn.parameters import FlatParameters
+    from ..nn.parameters import FlatParameters, Parameter
 
 
 class Regularizer(Configurable):
@@ -79,7 +81,13 @@ class L2(Regularizer):
 
 
 class MaxNorm(Regularizer):
-    """Limit the norm of each unit's incoming weights, a column of the matrix, to `limit`; larger ones are rescaled.
+    """Limit the Euclidean norm of each unit's incoming weights to `limit`; larger ones are rescaled after an update.
+
+    A unit's incoming weights are a column of a `Linear` or `Maxout` layer's matrix; a filter of a convolution, all its
+    input channels (those of its group) and places; what an output channel of a transposed convolution sums; and a row
+    of an embedding's table. So it is as Keras's ``MaxNorm`` with ``axis=0`` for matrices, ``axis=[0, 1, 2]`` for
+    convolutions and ``axis=1`` for embeddings. Of a `Parameter` of your own, `Parameter.unit_axis` says which dimension
+    numbers the units. Vectors, such as biases, and parameters whose `decay` is False are not limited.
 
     Examples
     --------
@@ -97,5 +105,19 @@ class MaxNorm(Regularizer):
 
     def constrain(self, flat: FlatParameters) -> None:
         for _, parameter, _, _ in flat.slots:
-            if parameter.decay and parameter.ndim == 2 and not parameter.frozen:
+            if not parameter.decay or parameter.ndim < 2 or parameter.frozen:
+                continue
+            if parameter.ndim == 2 and parameter.unit_axis in (None, 1) and parameter.groups == 1:
                 ops.clip_column_norms(parameter.data, self.limit)
+            else:
+                _clip_unit_norms(parameter, self.limit)
+
+
+def _clip_unit_norms(parameter: Parameter, limit: float) -> None:
+    """Limit the norms of units that are no columns: as columns of a copy."""
+    groups, unit = parameter.groups, (parameter.unit_axis or 0) % parameter.ndim
+    parts = parameter.data.reshape(groups, -1, *parameter.shape[1:])
+    units = np.moveaxis(parts, (0, unit + 1), (-2, -1))
+    columns = np.ascontiguousarray(units.reshape(-1, groups * units.shape[-1]))
+    ops.clip_column_norms(columns, limit)
+    units[...] = columns.reshape(units.shape)

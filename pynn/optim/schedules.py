@@ -54,7 +54,10 @@ NOTHING = 1e-9
 
 def checked_rate(schedule: Schedule, base: float, epoch: int, step: int) -> float:
     """Return a schedule's rate; raise ValueError unless it is finite and at least 0, as not all code of users gives."""
-    rate = schedule.rate(base, epoch, step)
+    try:
+        rate = schedule.rate(base, epoch, step)
+    except OverflowError:  # of a user's power
+        rate = math.inf
     if isinstance(rate, float) and 0 <= rate < math.inf:  # the text of the error takes longer than the rate
         return rate
     return number(_plain(rate), f"the rate of {schedule!r} after {epoch} epochs and {step} steps", minimum=0)
@@ -68,19 +71,33 @@ def idle_epochs(schedule: Schedule, base: float, epoch: int, epochs: int, steps:
     """Return how many of the next `epochs` epochs, counted from the end, have a rate of practically 0.
 
     `epoch` epochs and `steps` steps are already finished; an epoch has `batches` batches, 0 if unknown. Raises
-    ValueError if the first rate is invalid.
+    ValueError if the first rate is invalid; a later one is refused when its step comes, if the fit gets there.
     """
 
     def rate(index: int) -> float:
         first = steps + index * batches
         return max(checked_rate(schedule, base, epoch + index, step) for step in {first, first + batches // 2})
 
+    def is_idle(index: int) -> bool:
+        try:
+            return rate(index) <= NOTHING * base
+        except (ValueError, ArithmeticError):
+            return False
+
     if epochs:
         rate(0)
     idle = 0
-    while base > 0 and idle < epochs and rate(epochs - 1 - idle) <= NOTHING * base:
+    while base > 0 and idle < epochs and is_idle(epochs - 1 - idle):
         idle += 1
     return idle
+
+
+def _decayed(base: float, gamma: float, times: int) -> float:
+    """Return base * gamma^times, infinite if the power is too large for a float."""
+    try:
+        return base * gamma**times
+    except OverflowError:
+        return math.inf if base else 0.0
 
 
 def _half_cosine(first: float, last: float, done: float) -> float:
@@ -103,7 +120,7 @@ class StepLR(Schedule):
         self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
-        return base * self.gamma ** (count // self.step_size)
+        return _decayed(base, self.gamma, count // self.step_size)
 
 
 class ExponentialLR(Schedule):
@@ -120,7 +137,7 @@ class ExponentialLR(Schedule):
         self.by = choice(by, "by", UNITS)
 
     def at(self, base: float, count: int) -> float:
-        return base * self.gamma**count
+        return _decayed(base, self.gamma, count)
 
 
 class CosineAnnealingLR(Schedule):

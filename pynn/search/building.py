@@ -17,8 +17,10 @@ from ..babysit.isolation import seed_generators, unnoticed
 from ..nn.loss import FunctionLoss
 from ..nn.parameters import OwnedError
 from ..nn.random import manual_seed
+from ..preprocessing import NotFittedError
+from ..training.checkpoint import packed_checkpoint
 from ..training.trainer import Trainer
-from ..utils.config import is_own
+from ..utils.config import is_own, objects_in
 from .space import Params
 from .task import Build, Task
 
@@ -77,6 +79,8 @@ def begun(task: Task) -> Trainer:
     ------
     NotNew
         If `build` returns an object that it returned before, or a trained trainer.
+    TypeError
+        If the trainer cannot be saved, as the search does when the trial ends.
     """
     with _building:
         built = _built(task)
@@ -90,7 +94,11 @@ def begun(task: Task) -> Trainer:
                 raise
             except Exception:
                 pass  # build fails sometimes: the trials will record it
-    return built if task.checkpoint is None else resumed(built, task.checkpoint)
+    if task.checkpoint is not None:
+        return resumed(built, task.checkpoint)
+    with contextlib.suppress(NotFittedError):  # a transformer that `fit` fits
+        packed_checkpoint(built)  # raises now what it would raise after the training
+    return built
 
 
 def _built(task: Task) -> Trainer:
@@ -147,9 +155,11 @@ def resumed(built: Trainer, checkpoint: bytes) -> Trainer:
 
 
 def _classes_of(trainer: Trainer) -> list[type]:
-    """Return the user classes that a checkpoint of this trainer refers to."""
-    parts = [*trainer.model.all_layers(), trainer.loss, trainer.optimizer, trainer.schedule, *trainer.regularizers]
-    found = {type(part) for part in parts if part is not None and is_own(part)}
+    """Return the user classes that a checkpoint of this trainer refers to, also those of parts of parts."""
+    parts: list[Any] = [trainer.model, trainer.optimizer, trainer.schedule, trainer.regularizers, trainer.averaging]
+    if not isinstance(trainer.loss, FunctionLoss):
+        parts.append(trainer.loss)
+    found = {type(part) for part in objects_in(parts) if is_own(part)}
     return sorted(found, key=lambda kind: kind.__name__)
 
 

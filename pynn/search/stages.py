@@ -85,6 +85,21 @@ def coarse_to_fine(trials: int = 40, epochs: int = 18, stages: int | None = None
     return tuple(found)
 
 
+def place_of(number: int, stages: Sequence[Stage]) -> tuple[int, bool] | None:
+    """Return the stage of a trial and whether it is a survivor of the stage before; None if there is no such trial.
+
+    Examples
+    --------
+    >>> [place_of(number, (Stage(2, 1), Stage(1, 2, survivors=1))) for number in range(5)]
+    [(0, False), (0, False), (1, True), (1, False), None]
+    """
+    for index, stage in enumerate(stages):
+        if number < stage.survivors + stage.trials:
+            return index, number < stage.survivors
+        number -= stage.survivors + stage.trials
+    return None
+
+
 def checked(stages: Sequence[Stage]) -> tuple[Stage, ...]:
     """Return the stages, or raise ValueError if they do not fit together."""
     stages = tuple(stages)

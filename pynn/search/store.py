@@ -14,8 +14,9 @@ from ..utils.files import FileFormatError, load_tensors, write_atomically
 from ..utils.validation import shortened
 from .samplers import INSTALL_HINT, frozen, load_optuna, quiet_optuna
 from .space import Params, Space
+from .stages import Stage
 from .text import written
-from .trial import Trial
+from .trial import Trial, check_belongs
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -68,7 +69,7 @@ class Store:
     url : str or None
         SQLAlchemy URL of a database that replaces the folder's journal.
     description : dict
-        Identity of the search, ready for JSON.
+        Identity of the search, ready for JSON; "stages" has the trials, epochs and survivors of each.
     space : Space
     metric : str
     maximize : bool
@@ -93,6 +94,7 @@ class Store:
         shared: bool = False,
     ) -> None:
         self.folder, self.space, self.metric, self._shared = folder, space, metric, shared
+        self._stages = [Stage(*stage) for stage in description["stages"]]
         self._name = _hidden(url) if url is not None else str(folder)
         self.trials: dict[int, Trial] = {}
         self._study: Study | None = None
@@ -167,8 +169,14 @@ class Store:
         advice = "delete its line, and the trial will run again" if self.folder is not None else "delete that trial"
         if not isinstance(record, str) or digest != _digest(record):
             raise StoreError(f"the store {self._name!r} has a damaged record, {str(record)[:40]!r}...: {advice}")
-        with _readable(self._name):
-            return Trial.of_record(json.loads(record))
+        try:
+            trial = Trial.of_record(json.loads(record))
+            check_belongs(trial, self.space, self._stages)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise StoreError(
+                f"the store {self._name!r} has an invalid record, {record[:40]!r}...: {shortened(error)}; {advice}"
+            ) from error
+        return trial
 
     def add(self, trial: Trial) -> None:
         """Store an ended trial."""

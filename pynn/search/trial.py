@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from .space import Params
+from ..utils.validation import count, is_real, number, real
+from .space import Choice, Integer, Parameter, Params, Range, Space
+from .stages import Stage, place_of
 
 Ended = Literal["finished", "early", "failed", "lost"]
 #: How trials end, in words.
@@ -78,10 +80,65 @@ class Trial:
     def of_record(cls, record: dict[str, Any]) -> Trial:
         """Return the trial of a record, or raise ValueError or TypeError if it is invalid."""
         trial = cls(**record)
-        counts = (trial.number, trial.stage, trial.epochs, trial.steps, trial.continues or 0)
-        if trial.ended not in ENDED or any(type(found) is not int or found < 0 for found in counts):
-            raise ValueError(f"{record!r} is not a trial")
+        for name in ("number", "stage", "epochs", "steps"):
+            count(getattr(trial, name), name, minimum=0)
+        if trial.continues is not None:
+            count(trial.continues, "continues", minimum=0)
+        if not isinstance(trial.ended, str) or trial.ended not in ENDED:
+            raise ValueError(f"ended is {trial.ended!r}; expected one of {', '.join(ENDED)}")
+        if not isinstance(trial.reason, str):
+            raise TypeError(f"reason is {trial.reason!r}; expected text")
+        if not isinstance(trial.params, dict):
+            raise TypeError(f"params is {trial.params!r}; expected a dictionary")
+        real(trial.score, "score")
+        if trial.ended == "finished":
+            number(trial.score, "score")
+        number(trial.seconds, "seconds", minimum=0)
+        real(trial.initial_loss, "initial_loss")
+        _check_history(trial.history, trial.epochs)
         return trial
+
+
+def _check_history(history: Any, epochs: int) -> None:
+    """Raise TypeError or ValueError unless a history has equally long columns of at most `epochs` numbers."""
+    if not isinstance(history, dict) or not all(isinstance(column, list) for column in history.values()):
+        raise TypeError(f"history is {history!r}; expected a dictionary of lists")
+    for name, column in history.items():
+        for value in column:
+            real(value, f"{name} of history")
+    lengths = sorted({len(column) for column in history.values()})
+    if len(lengths) > 1 or any(length > epochs for length in lengths):
+        raise ValueError(f"history has columns of {lengths} values; expected the same number, at most {epochs}")
+
+
+def check_belongs(trial: Trial, space: Space, stages: Sequence[Stage]) -> None:
+    """Raise ValueError unless a trial of a record is one of a search with this space and these stages."""
+    place = place_of(trial.number, stages)
+    if place is None:
+        raise ValueError(f"number is {trial.number}; expected one of the trials of the search")
+    index, survivor = place
+    if trial.stage != index:
+        raise ValueError(f"stage is {trial.stage}; expected {index}, that of trial {trial.number}")
+    if trial.epochs > stages[index].epochs:
+        raise ValueError(f"epochs is {trial.epochs}; expected at most the stage's {stages[index].epochs}")
+    before = None if trial.continues is None else place_of(trial.continues, stages)
+    if (trial.continues is not None) != survivor or (survivor and (before is None or before[0] != index - 1)):
+        expected = f"a trial of stage {index - 1}" if survivor else "None"
+        raise ValueError(f"continues is {trial.continues}; expected {expected}")
+    if set(trial.params) != set(space.active(trial.params)):
+        raise ValueError(f"params has {', '.join(trial.params) or 'nothing'}; expected the parameters of the space")
+    for name, value in trial.params.items():
+        if not _fits(value, space[name]):
+            raise ValueError(f"{name} of params is {value!r}; expected a value of {space[name]!r}")
+
+
+def _fits(value: Any, parameter: Parameter) -> bool:
+    if isinstance(parameter, Choice):
+        return any(type(option) is type(value) and option == value for option in parameter.options)
+    if isinstance(parameter, Range):
+        whole = isinstance(value, int) or not isinstance(parameter, Integer)
+        return is_real(value) and whole and bool(parameter.low <= value <= parameter.high)
+    return True
 
 
 def ranked(trials: Iterable[Trial], *, maximize: bool) -> list[Trial]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .validation import ready
+from .validation import ready, shortened
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -57,6 +57,17 @@ def example_weights(value: Any, rows: int, dtype: np.dtype, name: str = "sample_
         row = int(good.argmin())
         raise ValueError(f"{name} is {array[row]} in row {row}; expected a finite number of at least 0")
     return weights
+
+
+def check_weights_fit(weights: Any, dtype: np.dtype, name: str) -> None:
+    """Raise ValueError if finite weights are infinite in `dtype`: they would make every loss 0 or NaN."""
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(np.asarray(weights, dtype=np.float64).astype(dtype))
+    if not finite.all():
+        raise ValueError(
+            f"{name} is {shortened(weights)}, too large for {dtype}; expected weights of at most "
+            f"{np.finfo(dtype).max:.4g}: divide all by the same number, or use a float64 model"
+        )
 
 
 def total_weight(rows: int, weights: np.ndarray | None) -> float:

@@ -163,3 +163,31 @@ def test_counting_what_is_right():
     assert pynn.HingeLoss().count_correct(scores, np.array([0, 1, 1])) == (2, 3)
     assert pynn.BCEWithLogitsLoss().count_correct(scores - 0.5, np.array([[1.0, 1], [0, 0], [1, 1]])) == (4, 6)
     assert pynn.MSELoss().count_correct(scores, scores) is None
+
+
+# Losses with weights that are finite in float64 alone, and targets for them.
+HUGE = {
+    "CrossEntropyLoss": (lambda: pynn.CrossEntropyLoss(weight=[1e39, 1, 1]), 3, "weight"),
+    "CrossEntropyLoss, the last": (lambda: pynn.CrossEntropyLoss(weight=[1, 1, 3.5e38]), 3, "weight"),
+    "NLLLoss": (lambda: pynn.NLLLoss(weight=[1e39, 1, 1]), 3, "weight"),
+    "FocalLoss": (lambda: pynn.FocalLoss(alpha=[1e39, 1, 1]), 3, "weight"),
+    "BCEWithLogitsLoss": (lambda: pynn.BCEWithLogitsLoss(pos_weight=1e39), 1, "pos_weight"),
+}
+
+
+@pytest.mark.parametrize("kind", HUGE)
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_weights_that_overflow_a_model_s_dtype_are_refused_where_they_meet_it(kind, reduction, backend):
+    make, outputs, name = HUGE[kind]
+    loss, x, y = make(), np.ones((4, 2)), np.array([0, 1, 1, 0])
+    loss.reduction = reduction
+    single = pynn.Sequential(pynn.Linear(2, outputs))
+    trainer = pynn.Trainer(single, loss, pynn.SGD(0.1))
+    before = single.state_dict()
+    targets = y if outputs > 1 else y[:, None]
+    for call in (lambda: trainer.step(x, targets), lambda: loss(single.predict(x), targets)):
+        with pytest.raises(ValueError, match=rf"^{name} is .*, too large for float32; expected weights of at most"):
+            call()
+    assert all(np.array_equal(array, before[key]) for key, array in single.state_dict().items())
+    double = pynn.Sequential(pynn.Linear(2, outputs, dtype="float64"))
+    assert np.isfinite(pynn.Trainer(double, loss, pynn.SGD(1e-60)).step(x, targets))

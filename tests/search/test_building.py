@@ -96,6 +96,101 @@ def test_copies_of_a_trained_model_and_shared_losses_and_schedules_are_fine():
     assert {trial.ended for trial in result.trials} == {"finished"}
 
 
+# Saving.
+
+
+class OwnLinear(pynn.Linear):
+    pass
+
+
+class OwnReLU(pynn.ReLU):
+    pass
+
+
+class OwnLoss(pynn.CrossEntropyLoss):
+    pass
+
+
+class OwnSGD(pynn.SGD):
+    pass
+
+
+class OwnStepLR(pynn.StepLR):
+    pass
+
+
+class OwnWarmup(pynn.WarmupLR):
+    pass
+
+
+class OwnL2(pynn.L2):
+    pass
+
+
+class OwnEMA(pynn.EMA):
+    pass
+
+
+# What of a trainer is an object of the user's own, at any depth.
+OWN = {
+    "layer": {"layer": lambda: OwnLinear(2, 2)},
+    "layer in a layer": {"layer": lambda: pynn.Residual(pynn.Sequential(OwnLinear(2, 2), OwnReLU()))},
+    "loss": {"loss": OwnLoss},
+    "optimizer": {"optimizer": OwnSGD},
+    "schedule": {"schedule": lambda: OwnStepLR(1, 0.5)},
+    "schedule in a schedule": {"schedule": lambda: pynn.WarmupLR(3, then=OwnStepLR(1, 0.5))},
+    "schedules in schedules": {"schedule": lambda: OwnWarmup(2, then=pynn.WarmupLR(3, then=OwnStepLR(1, 0.5)))},
+    "regularizer": {"regularizers": lambda: [OwnL2(1e-4)]},
+    "averaging": {"averaging": lambda: OwnEMA(0.9)},
+}
+
+
+def trainer_of(params, layer=pynn.Identity, loss=pynn.CrossEntropyLoss, optimizer=pynn.SGD, **settings):
+    model = pynn.Sequential(pynn.Linear(2, 2), layer(), pynn.Linear(2, 3))
+    return pynn.Trainer(
+        model, loss(), optimizer(params["lr"]), **{name: setting() for name, setting in settings.items()}
+    )
+
+
+@pytest.mark.parametrize("own", OWN.values(), ids=OWN)
+def test_trials_with_parts_of_the_user_s_own_are_continued_and_restored(own):
+    result = find(lambda params: trainer_of(params, **own), SPACE, stages=[Stage(3, 1), Stage(0, 2, survivors=1)])
+    assert [trial.ended for trial in result.trials] == ["finished"] * 4, result.trials[-1].reason
+    assert result.best_trainer().epoch == result.best.epochs
+
+
+class OwnStack(pynn.Sequential):
+    """A stack whose constructor takes other arguments than its config() returns."""
+
+    def __init__(self, width):
+        super().__init__(pynn.Linear(width, width))
+
+
+UNSAVABLE = {
+    "schedule": {"schedule": lambda: pynn.LambdaLR(lambda count: 1.0)},
+    "schedule in a schedule": {"schedule": lambda: pynn.WarmupLR(3, then=pynn.LambdaLR(lambda count: 1.0))},
+    "layer": {"layer": lambda: OwnStack(2)},
+}
+
+
+@pytest.mark.parametrize("stages", [[Stage(3, 1)], [Stage(3, 1), Stage(0, 2, survivors=1)]], ids=["one", "two"])
+@pytest.mark.parametrize("part", UNSAVABLE.values(), ids=UNSAVABLE)
+def test_what_cannot_be_saved_fails_before_it_is_trained(part, stages):
+    result = find(lambda params: trainer_of(params, **part), SPACE, stages=stages)
+    assert {(trial.ended, trial.steps) for trial in result.trials} == {("failed", 0)}
+    with pytest.raises(ValueError, match=r"none of 3 trials finished; .*cannot be saved"):
+        _ = result.best
+
+
+def test_what_fit_makes_ready_to_be_saved_need_not_be_ready_before():
+    def scaled(params):
+        built = trainer_of(params)
+        built.model.preprocessing = pynn.preprocessing.Standardize()
+        return built
+
+    assert {trial.ended for trial in find(scaled, SPACE).trials} == {"finished"}
+
+
 # Writing to the data.
 
 

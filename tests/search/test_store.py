@@ -1,6 +1,8 @@
 """What is kept of a search: it goes on, adds trials, is no other search's, and survives half an entry."""
 
+import hashlib
 import json
+import math
 import os
 import re
 import subprocess
@@ -195,6 +197,66 @@ def test_no_letter_of_a_record_changes_unnoticed(tmp_path):
         except StoreError:
             refused += 1
     assert refused > len(content) / 29 / 2
+
+
+NOT_REAL = ("0.5", None, [1], {}, True)
+NOT_A_COUNT = (*NOT_REAL, -1, 0.5, math.nan, math.inf)
+INVALID = {
+    "number": (*NOT_A_COUNT, 1, 77),
+    "stage": (*NOT_A_COUNT, 0, 5),
+    "epochs": (*NOT_A_COUNT, 3),
+    "steps": NOT_A_COUNT,
+    "continues": ("0", [1], {}, True, -1, 0.5, math.nan, None, 4, 77),
+    "ended": ("", "Finished", None, 1, [], {}),
+    "reason": (None, 1, []),
+    "params": (None, 5, [1], "lr", {}, {"lr": 0.1}, {"lr": 0.1, "width": 8, "more": 1}),
+    "params.lr": (*NOT_REAL, 0.0, 2.0, math.nan, math.inf),
+    "params.width": (*NOT_REAL, 8.0, 3, 33),
+    "score": (*NOT_REAL, math.nan, math.inf),
+    "seconds": (*NOT_REAL, -1.0, math.nan, math.inf),
+    "initial_loss": NOT_REAL,
+    "history": (None, 5, [1], "x", {"loss": 0.5}, {"loss": [1.0] * 3}, {"loss": [1.0], "lr": []}),
+    "history.loss": (None, 5, ["x"], [None], [True]),
+    "more": (1,),
+}
+
+
+def changed_record(line, name, value):
+    """Return a line of a journal with a field of its record replaced, and a digest that fits."""
+    entry = json.loads(line)
+    record = json.loads(entry["user_attrs"]["pynn.trial"])
+    outer, _, inner = name.rpartition(".")
+    (record[outer] if outer else record)[inner] = value
+    text = json.dumps(record)
+    digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    entry["user_attrs"] |= {"pynn.trial": text, "pynn.digest": digest}
+    return json.dumps(entry).encode() + b"\n"
+
+
+@pytest.mark.parametrize("name", INVALID)
+def test_a_record_that_is_no_trial_of_the_search_is_named_whatever_its_digest(tmp_path, name):
+    settings = {"folder": tmp_path, "stages": [Stage(3, 1), Stage(1, 2, survivors=1)]}
+    find(**settings)
+    *before, survivor, last = entries(tmp_path)
+    for value in INVALID[name]:
+        changed = changed_record(survivor, name, value)
+        (tmp_path / "trials.journal").write_bytes(b"".join((*before, changed, last)))
+        with pytest.raises(StoreError, match=r"has an invalid record, .*\{.number.: .*; delete its line") as caught:
+            find(**settings)
+        assert str(tmp_path) in str(caught.value)
+        assert name.rpartition(".")[2] in str(caught.value)
+
+
+def test_a_record_without_a_field_is_named(tmp_path):
+    find(folder=tmp_path)
+    *before, last = entries(tmp_path)
+    for text in ("{}", "[]", "null", "{", "[" * 100_000):
+        entry = json.loads(last)
+        digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+        entry["user_attrs"] |= {"pynn.trial": text, "pynn.digest": digest}
+        (tmp_path / "trials.journal").write_bytes(b"".join((*before, json.dumps(entry).encode() + b"\n")))
+        with pytest.raises(StoreError, match=r"has an invalid record, .*; delete its line"):
+            find(folder=tmp_path)
 
 
 def test_a_store_of_another_version_is_refused(tmp_path):

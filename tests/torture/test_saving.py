@@ -95,7 +95,8 @@ class Trials:
     SPACE = Space({"lr": search.LogUniform(1e-4, 1.0)})
 
     def open(self):
-        return Store(self.path.parent, None, {"seed": 0, "python": ""}, self.SPACE, "val_loss", maximize=False)
+        description = {"seed": 0, "python": "", "stages": [[10**9, 1, 0]]}
+        return Store(self.path.parent, None, description, self.SPACE, "val_loss", maximize=False)
 
     def __init__(self):
         self.store = None

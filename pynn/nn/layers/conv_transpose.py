@@ -98,6 +98,7 @@ class ConvTranspose2d(OverImages):
         fans = self.out_channels // self.groups * elements, self.in_channels // self.groups * elements
         shape = self.in_channels, self.out_channels // self.groups, *self.kernel_size
         self.weight, start = weight_and_bias(init, shape, self.out_channels, fans, dtype)
+        self.weight.unit_axis, self.weight.groups = 1, self.groups
         self.bias = start if flag(bias, "bias") else None
 
     def config(self) -> dict[str, Any]:

@@ -25,7 +25,9 @@ MAX_CATEGORIES = 2**24
 
 
 def _table(rows: int, width: int, init: initializers.Init | None, dtype: DTypeLike) -> Parameter:
-    return Parameter(initializers.make("normal" if init is None else init, (rows, width), dtype=dtype), dtype)
+    table = Parameter(initializers.make("normal" if init is None else init, (rows, width), dtype=dtype), dtype)
+    table.unit_axis = 0
+    return table
 
 
 def _check_categories(x: np.ndarray, categories: int, start: int, column: int | None = None) -> None:
