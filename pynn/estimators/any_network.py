@@ -211,7 +211,7 @@ class AnyNetwork(NetworkEstimator):
         return ShuffledBatches(
             Examples(self._inputs(X), y, weights),
             min(self.batch_size, len(y)),
-            lambda: self._trainer.loss,
+            self._trainer,
             random if self.shuffle else None,
             None,
             drop_single=self._normalizes_batches(),

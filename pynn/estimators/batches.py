@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..nn.inputs import Inputs
-from ..training.batches import ArrayBatches, Batch
+from ..training.batches import ArrayBatches, Batch, HasLoss
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..nn.loss import Loss
     from ..nn.sequential import Sequential
     from ..training.examples import Examples
     from .objectives import MeanL2
@@ -50,8 +49,8 @@ class ShuffledBatches(ArrayBatches):
     examples : Examples
         Their inputs may be `Inputs`.
     batch_size : int
-    loss : callable
-        Returns the loss, which weighs the examples.
+    trainer : HasLoss
+        Its loss weighs the examples.
     random : numpy.random.RandomState or None
         Shuffles the examples in every epoch; None leaves their order.
     penalty : MeanL2, optional
@@ -64,13 +63,13 @@ class ShuffledBatches(ArrayBatches):
         self,
         examples: Examples[Any],
         batch_size: int,
-        loss: Callable[[], Loss],
+        trainer: HasLoss,
         random: np.random.RandomState | None,
         penalty: MeanL2 | None,
         *,
         drop_single: bool,
     ) -> None:
-        super().__init__(examples, batch_size, loss, shuffle=random is not None, drop_single=drop_single)
+        super().__init__(examples, batch_size, trainer, shuffle=random is not None, drop_single=drop_single)
         self._random, self._penalty = random, penalty
         self._last_order = np.arange(self.examples)
         self._dense, self.slow = not self.slow, False  # no thread: the order depends on the epochs before

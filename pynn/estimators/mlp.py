@@ -318,7 +318,7 @@ class Perceptron(NetworkEstimator):
         return ShuffledBatches(
             data,
             min(200 if self.batch_size == "auto" else self.batch_size, rows),
-            lambda: objective.loss,
+            objective,
             random if self.shuffle else None,
             penalty,
             drop_single=self._normalizes_batches(),

@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -45,6 +45,15 @@ class Batch(NamedTuple):
 #: Small minibatches are gathered several at a time, up to this many bytes of inputs. One by one, a run of 20-64-64-2
 #: with minibatches of 32 took 1.61 times as long as its steps alone; now 1.44.
 GATHERED_BYTES = 1 << 17
+
+
+class HasLoss(Protocol):
+    """What has a loss that may be replaced between batches: a trainer, or what makes one."""
+
+    @property
+    def loss(self) -> Loss:
+        """The loss."""
+
 
 #: Makes a batch; may run in the prefetch thread.
 Job = Callable[[], Batch]
@@ -105,8 +114,8 @@ class ArrayBatches(Source):
     ----------
     examples : Examples
     batch_size : int
-    loss : callable
-        Returns the loss, which weighs the examples; callbacks may change it between batches.
+    trainer : HasLoss
+        Its loss weighs the examples.
     shuffle : bool
     drop_single : bool
         Drop a last batch of one example.
@@ -119,7 +128,7 @@ class ArrayBatches(Source):
         self,
         examples: Examples,
         batch_size: int,
-        loss: Callable[[], Loss],
+        trainer: HasLoss,
         *,
         shuffle: bool,
         drop_single: bool,
@@ -127,7 +136,7 @@ class ArrayBatches(Source):
         ranks: Ranks | None = None,
     ) -> None:
         super().__init__(augment)
-        self._data, self._ranks, self._loss = examples, ranks, loss
+        self._data, self._ranks, self._trainer = examples, ranks, trainer
         self._batch_size, self._shuffle = batch_size, shuffle
         self._weighed_by: tuple[Loss, int] | None = None
         self._row_weights: np.ndarray | None = None
@@ -168,7 +177,7 @@ class ArrayBatches(Source):
 
     def _weights(self, rows: np.ndarray) -> np.ndarray | None:
         """Return the weight of each of the rows in the mean loss; None for equal weights."""
-        loss = self._loss()
+        loss = self._trainer.loss
         if self._weighed_by is None or self._weighed_by[0] is not loss or self._weighed_by[1] != loss.version:
             self._row_weights = loss.row_weights(self._data.y, self._data.weights)
             self._weighed_by = loss, loss.version
@@ -179,7 +188,7 @@ class ArrayBatches(Source):
         if self._ranks is None:
             return slice(None), None
         own, counts = self._ranks.cut(len(rows))
-        mean = self._loss().reduction != "sum"
+        mean = self._trainer.loss.reduction != "sum"
         return own, self._ranks.share(own, counts, self._weights(rows[own]), self._total(rows), mean)
 
     def _total(self, rows: np.ndarray) -> float:
@@ -218,8 +227,8 @@ class UserBatches(Source):
         An iterable that can be iterated once per epoch, an iterator, or a function of the epoch number that returns
         either.
     model : Sequential
-    loss : callable
-        Returns the loss. Both prepare and check the batches.
+    trainer : HasLoss
+        Model and loss prepare and check the batches.
     steps : int or None
         Batches per epoch; None uses all that are supplied.
     epochs : int
@@ -233,7 +242,7 @@ class UserBatches(Source):
         self,
         given: Iterable[Any] | Callable[[int], Iterable[Any]],
         model: Sequential,
-        loss: Callable[[], Loss],
+        trainer: HasLoss,
         steps: int | None,
         epochs: int,
         augment: Sequence[Augment] = (),
@@ -241,7 +250,7 @@ class UserBatches(Source):
     ) -> None:
         super().__init__(augment)
         self._ranks = ranks
-        self._given, self._model, self._loss, self._steps = given, model, loss, steps
+        self._given, self._model, self._trainer, self._steps = given, model, trainer, steps
         self._seen = steps or 0
         self._once = isinstance(given, Iterator)
         if self._once and steps is None and epochs > 1:
@@ -291,7 +300,7 @@ class UserBatches(Source):
             what = f"a {type(item).__name__}"
             what += f" of {len(item)}" if isinstance(item, tuple | list) else ""
             raise ValueError(f"{name}got {what}; expected (x, y) or (x, y, weights)")
-        loss = self._loss()
+        loss = self._trainer.loss
         examples = prepare(self._model, loss, *item, name=name)
         if first:
             check_fit(self._model, loss, examples, name)

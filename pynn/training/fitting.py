@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -81,7 +80,6 @@ def prepared(trainer: TrainingState, request: FitRequest, ranks: Ranks | None = 
     if y is not None:
         x = numeric(model.rows_of(x), "x")
     plan = _planned(trainer, request, x, changes)
-    current_loss = partial(getattr, trainer, "loss")  # callbacks may assign another
     examples: Examples | None = None
     source: Source
     if y is None:
@@ -89,10 +87,10 @@ def prepared(trainer: TrainingState, request: FitRequest, ranks: Ranks | None = 
         if isinstance(x, Source):
             source = x
         else:
-            source = UserBatches(x, model, current_loss, plan.steps, plan.until - trainer.epoch, changes, ranks=ranks)
+            source = UserBatches(x, model, trainer, plan.steps, plan.until - trainer.epoch, changes, ranks=ranks)
     else:
         examples = _training_examples(model, loss, x, y, request.sample_weight)
-        source = _array_batches(model, current_loss, examples, plan, changes, ranks)
+        source = _array_batches(trainer, examples, plan, changes, ranks)
     held_out = _held_out_examples(model, loss, request.validation)
     if held_out is not None:
         check_metrics(model, loss, metrics, held_out)
@@ -143,19 +141,18 @@ def _held_out_examples(model: Sequential, loss: Loss, validation: tuple[ArrayLik
 
 
 def _array_batches(
-    model: Sequential,
-    loss: Callable[[], Loss],
+    trainer: TrainingState,
     examples: Examples,
     run: FitPlan,
     augment: Sequence[Augment],
     ranks: Ranks | None,
 ) -> ArrayBatches:
     """Return the minibatches of training data; drop a last batch of one example if the model has batch norm."""
-    drop_single = any(isinstance(layer, BatchNorm) for layer in model.all_layers())
+    drop_single = any(isinstance(layer, BatchNorm) for layer in trainer.model.all_layers())
     return ArrayBatches(
         examples,
         run.batch_size,
-        loss,
+        trainer,
         shuffle=run.shuffle,
         drop_single=drop_single,
         augment=augment,
