@@ -51,6 +51,8 @@ def test_every_format_gives_the_same_table(tmp_path, suffix):
 
 
 IDENTIFIERS = ("customer_id", "PassengerId", "customerID", "Row ID", "loan-id", "Serial No.", "record_number")
+#: Only if they count the rows one by one.
+COUNTERS = ("Unnamed: 0.1", "__index_level_0__", "level_0", "...1", "S.No.", "Sr. No.", "No", "Nr.", "X", "X1")
 
 
 def test_spreadsheets(tmp_path):
@@ -192,6 +194,7 @@ def test_rare_categories_share_a_column_and_so_do_new_ones(tmp_path):
         ("Id", [str(i * 37 % 101) for i in range(60)], "dropped: row numbers"),
         ("id", [str(10**25 + i) for i in range(60)], "dropped: row numbers"),  # all the same in float64
         *((name, [str(i * 37 % 101) for i in range(60)], "dropped: row numbers") for name in IDENTIFIERS),
+        *((name, [str(i + 1) for i in range(60)], "dropped: row numbers") for name in COUNTERS),
         ("empty", ["NA"] * 60, "dropped: no values"),
     ],
 )

@@ -27,8 +27,14 @@ NEARLY_ALL = 0.5
 GAP_NUMBERS = (-99.0, -999.0, -9999.0, -99999.0)
 #: With this number of rows, it is no coincidence if all whole numbers differ.
 MANY_ROWS = 20
-#: Columns that count the rows have one of these names, an ending as in customer_id or PassengerId, or no name.
-_INDEX_NAMES = frozenset(("unnamed: 0", "index", "rowname", "rownames", "row", "row.names", "obs", "s.no", "sno"))
+#: Columns that number the rows have one of these names, an ending as in customer_id or PassengerId, or no name.
+_INDEX_NAMES = re.compile(
+    r"(?:unnamed: 0(?:\.\d+)*|__index_level_\d+__|level_0|\.\.\.1|index|idx|uid|obs|row(?:[._ ]?names?)?|"
+    r"s[rl]?[. ]*no)\.?",
+    re.IGNORECASE,
+)
+#: They may also have one of these, if they do no more than count them.
+_COUNTER_NAMES = re.compile(r"(?:no|nr|num|x|x1|instant|#)\.?", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"(?:^|[\W_])[iI][dD]$|[a-z]I[dD]$|^(?i:serial|record|row)[ _]?(?i:no\.?|number)$")
 
 
@@ -80,14 +86,15 @@ def is_index(source: RawTable, column: pl.Series) -> bool:
     It has the name of an index or none, and whole numbers that rise by 1 from 0 or 1, or, in many rows, all differ.
     """
     nameless = source.named and column.name in ("", "column_0")
-    called_so = column.name.lower() in _INDEX_NAMES or _IDENTIFIER.search(column.name)
-    if not (nameless or called_so) or len(column) < 2:
+    name = column.name.strip()
+    called_so = nameless or _INDEX_NAMES.fullmatch(name) or _IDENTIFIER.search(name)
+    if not (called_so or _COUNTER_NAMES.fullmatch(name)) or len(column) < 2:
         return False
     numbers = column.cast(pl.Float64, strict=False)
     if numbers.null_count() or (numbers != numbers.floor()).any():
         return False
     counts = numbers[0] in (0, 1) and bool((numbers.diff().drop_nulls() == 1).all())
-    return counts or (len(column) >= MANY_ROWS and column.n_unique() == len(column))
+    return counts or (bool(called_so) and len(column) >= MANY_ROWS and column.n_unique() == len(column))
 
 
 def as_text(column: pl.Series) -> pl.Series:

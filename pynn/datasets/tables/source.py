@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ...utils.validation import flag, shortened
 from . import delimited, edges
 from .header import has_header, is_above_numbers
+from .json_rows import read_json
 from .names import OTHERS
 from .numbers import plain_numbers
 from .units import formats_of
@@ -224,7 +225,7 @@ def _of_typed_file(path: str | os.PathLike[str], reader: str) -> RawTable:
     with open(path, "rb") as file:  # OSError as for other files: polars has errors of its own
         file.read(1)
     try:
-        frame = getattr(pl, reader)(path, **options)
+        frame = read_json(path, reader) if "json" in reader else getattr(pl, reader)(path, **options)
     except (Exception, pl.exceptions.PanicException) as error:  # polars and its readers raise errors of many classes
         raise ValueError(f"cannot read {path}: {str(error).strip() or type(error).__name__}") from error
     return _checked(str(path), _named(path, frame) if reader == "read_excel" else frame)
