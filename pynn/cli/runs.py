@@ -174,7 +174,7 @@ def cross_fit_table(data: LoadedData, options: dict[str, Any], tell: Callable[[s
         try:
             fit = table.cross_fit(progress)
         except NonFiniteError as error:
-            raise FailedError(str(error), None) from error
+            raise FailedError(str(error), table.watch_failure()) from error
     seconds = time.perf_counter() - began
     if fit.interrupted:
         tell("interrupted: evaluating and saving the average of the networks so far")
@@ -219,7 +219,7 @@ def _class_weights(data: LoadedData, options: dict[str, Any]) -> list[float] | N
 class FailedError(Exception):
     """The training failed; holds what was seen of it."""
 
-    def __init__(self, message: str, monitor: Monitor | None) -> None:
+    def __init__(self, message: str, monitor: Monitor) -> None:
         super().__init__(message)
         self.monitor = monitor
 

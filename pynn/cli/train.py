@@ -124,8 +124,7 @@ def train(
         except FailedError as error:
             if follows:
                 return 1
-            if error.monitor is not None:
-                _report_failure(error.monitor, report, as_json)
+            _report_failure(error.monitor, report, as_json)
             raise click.ClickException(f"{error}; nothing was saved") from error
         if outcome is None:
             return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from ..preprocessing import Standardize
 from ..training.folds import CrossFit, average, blend, cross_fit, fit_without, fold_rows
 from ..training.history import History
 from ..training.named import make_loss, make_optimizer, make_schedule
+from ..training.step import NonFiniteError
 from ..training.trainer import Trainer
 from ..utils.interrupt import InterruptGuard
 from .networks import bending_places, network
@@ -119,6 +121,7 @@ class SmallTable:
         # All networks share the preprocessing.
         self._preprocessing = Standardize(limit=LIMIT).fit(x)
         self._target_preprocessing = None if classes else Standardize().fit(self._y)
+        self._begun = (0, 0)  # the kind and the fold of the network that was begun last
         inputs = self._preprocessing.transform(x)
         self._places = {knots: bending_places(inputs, knots) for knots in {kind.knots for kind in self.kinds}}
 
@@ -161,6 +164,7 @@ class SmallTable:
         kind = self.kinds[index]
 
         def make_trainer(fold: int) -> Trainer:
+            self._begun = index, fold
             progress(index * self.folds + fold, self.folds * len(self.kinds))
             return self._trainer(index, fold)
 
@@ -182,20 +186,32 @@ class SmallTable:
         Only the blend tells which kind counts most, and to watch the first network of each kind before took a quarter
         to a third of the whole time (5 tables).
         """
-        kind = self.kinds[index]
         monitor = Monitor(on_problem="silent")
+        self._train(index, 0, len(trained) if trained.interrupted else self.kinds[index].epochs, monitor)
+        return monitor
+
+    def watch_failure(self) -> Monitor:
+        """Return a monitor that has watched the network whose loss `cross_fit` found not finite, trained again."""
+        index, fold = self._begun
+        monitor = Monitor(on_problem="silent")
+        with contextlib.suppress(NonFiniteError):
+            self._train(index, fold, self.kinds[index].epochs, monitor)
+        return monitor
+
+    def _train(self, index: int, fold: int, epochs: int, monitor: Monitor) -> None:
+        """Train one network, of the kind with this index and without this fold, under a monitor."""
+        kind = self.kinds[index]
         fit_without(
-            fold_rows(self._y, self.folds, self.seed)[0],
-            self._trainer(index, 0),
+            fold_rows(self._y, self.folds, self.seed)[fold],
+            self._trainer(index, fold),
             self._x,
             self._y,
-            len(trained) if trained.interrupted else kind.epochs,
+            epochs,
             kind.patience if kind.early_stopping else None,
             kind.batch_size,
             self._sample_weight,
             [monitor],
         )
-        return monitor
 
     def deepest_run(self) -> TableRun:
         """Return the first run of the last kind, which has the most layers: the one that `pynn check` looks at."""

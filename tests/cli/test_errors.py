@@ -1,6 +1,7 @@
 """Failures: one line, an exit code, and no half-written file."""
 
 import errno
+import json
 import os
 import warnings
 
@@ -241,6 +242,16 @@ def test_a_loss_that_explodes_saves_nothing(fail, tmp_path):
     assert line.startswith("the loss is ")
     assert line.endswith("nothing was saved")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cross_fitted_table_whose_loss_explodes_is_told_in_json_and_on_a_page(run, tmp_path):
+    rows = "".join(f"{i % 7},{i % 5},{'ab'[i % 2]}\n" for i in range(60))
+    (tmp_path / "t.csv").write_text(f"a,b,kind\n{rows}")
+    options = ("--data", "t.csv", "--target", "kind", "--hidden", 8, "--lr", "1e30", "--json", "--report", "page.html")
+    told = json.loads(run("train", *options, code=1).stdout)
+    assert told["model"] is None and told["report"] == "page.html"
+    assert "non_finite" in [finding["symptom"] for finding in told["verdict"]]
+    assert "not finite" in (tmp_path / "page.html").read_text()
 
 
 def test_a_full_disk_leaves_the_old_model(fail, tmp_path, monkeypatch):

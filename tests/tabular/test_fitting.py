@@ -118,6 +118,27 @@ def test_the_monitor_has_seen_what_was_trained_before_ctrl_c(epochs, rng, monkey
     assert fitted.monitor.stats.steps[-1] == epochs * trained[0].batches_per_epoch
 
 
+@pytest.mark.parametrize("fails", [(0, 0), (0, 3), (1, 2)])
+def test_the_network_that_failed_is_watched_again(fails, rng, monkeypatch):
+    table = SmallTable(rng.normal(size=(60, 3)), np.arange(60) % 2, 2, {"epochs": 3})
+    make, made = SmallTable._trainer, []
+
+    def trainer(self, index, fold):
+        trainer = make(self, index, fold)
+        if (index, fold) == fails:
+            made.append(trainer)
+            trainer.optimizer.lr = 1e30
+        return trainer
+
+    monkeypatch.setattr(SmallTable, "_trainer", trainer)
+    with np.errstate(all="ignore"), pytest.raises(pynn.NonFiniteError):
+        table.cross_fit()
+    with np.errstate(all="ignore"):
+        monitor = table.watch_failure()
+    assert "non_finite" in [finding.symptom for finding in monitor.verdict]
+    np.testing.assert_array_equal(*(trainer.model.flat.values for trainer in made))
+
+
 def test_the_additive_network_bends_at_quantiles(rng):
     inputs = np.column_stack([rng.normal(size=99), np.arange(99) % 2]).astype(np.float32)
     kind = next(kind for kind in KINDS if kind.name == "additive")
