@@ -127,7 +127,10 @@ def _table(options: DataOptions, folds: int | None) -> LoadedData:
         folds = FOLDS if len(y) <= MOST_ROWS else 0
     rows = split(path, y) if not folds else _folded(path, y, table.class_names, folds)
     # The means of the training rows replace missing values, in all parts and later in `pynn predict`.
-    filled = table.fit_fill(rows[0])
+    try:
+        filled = table.fit_fill(rows[0])
+    except ValueError as error:
+        raise click.ClickException(f"{path}: {error}") from error
     return _in_parts(
         Path(path).name,
         filled.x,

@@ -29,7 +29,7 @@ from ..utils.files import write_atomically
 from .data import as_images, as_rows
 from .options import Count
 from .outputs import FileName, check_apart, check_format, write
-from .tables import MOST_COLUMNS, is_table
+from .tables import MOST_COLUMNS, DataOptions, encoding_option, header_option, is_table
 
 #: Digits of a prediction down from the first one of the targets' spread.
 DIGITS = 5
@@ -46,7 +46,17 @@ DIGITS = 5
     help="Examples per pass.  [default: 1024; fewer for images]",
 )
 @click.option("--proba", is_flag=True, help="Write the probability of every class.")
-def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: int | None, proba: bool) -> None:
+@header_option
+@encoding_option
+def predict(
+    model_path: Path,
+    data_path: Path,
+    output: Path | None,
+    batch_size: int | None,
+    proba: bool,
+    header: bool | None,
+    encoding: str | None,
+) -> None:
     """Apply a saved network to new data.
 
     MODEL is a file that "pynn train" or model.save() wrote, DATA a table of any kind that "pynn train" reads, .npz or
@@ -65,7 +75,7 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
     if output is not None:
         check_format(output, ".csv", ".txt")
     model = load(model_path)
-    x = _read(data_path, model)
+    x = _read(data_path, model, header, encoding)
     heading, rows = _predictions(model, x, batch_size, data_path, proba)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -74,15 +84,16 @@ def predict(model_path: Path, data_path: Path, output: Path | None, batch_size: 
     _write(output, text.getvalue())
 
 
-def _read(path: Path, model: Sequential) -> np.ndarray:
+def _read(path: Path, model: Sequential, header: bool | None, encoding: str | None) -> np.ndarray:
     """Return the examples of a file in the shape that the model expects."""
     suffix = path.suffix.lower()
     convolutional = any(isinstance(layer, layers.Conv2d) for layer in model.all_layers())
     if is_table(path):
         if convolutional:
             raise click.ClickException(f"{path} is a table; the model takes images, in an .npz or .npy file")
-        x = _read_table(path, model)
+        x = _read_table(path, model, header, encoding)
     elif suffix in (".npz", ".npy"):
+        DataOptions(str(path), header=header, encoding=encoding).refuse_those_of_tables()
         x = read_npz_array(path, ("x", "X", "data")) if suffix == ".npz" else read_npy(path)
         if x.ndim < 2 or x.dtype.kind not in "fiub":
             raise click.ClickException(f"{path}: x is {x.dtype} of shape {x.shape}; expected numbers, (n, features)")
@@ -110,7 +121,7 @@ def _features(model: Sequential) -> int | None:
     return getattr(first, "in_features", getattr(first, "num_features", None))
 
 
-def _read_table(path: Path, model: Sequential) -> np.ndarray:
+def _read_table(path: Path, model: Sequential, header: bool | None, encoding: str | None) -> np.ndarray:
     """Return the features of a table; tell what in it was not in the training data."""
     from ..datasets.tables.source import opened
     from ..datasets.tables.table import features_of, opened_by
@@ -118,10 +129,10 @@ def _read_table(path: Path, model: Sequential) -> np.ndarray:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", datasets.TableWarning)
         if model.input_schema is not None:
-            cells = opened_by(path, model.input_schema)
+            cells = opened_by(path, model.input_schema, header, encoding)
             x, missing = features_of(cells, model.input_schema)
         else:
-            cells = opened(path, None)
+            cells = opened(path, header, encoding=encoding)
             names, expected = cells.frame.columns, _features(model) or cells.frame.width
             if len(names) not in (expected, expected + 1):
                 raise click.ClickException(f"{path} has {len(names)} columns; the model expects {expected} features")

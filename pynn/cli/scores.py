@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
@@ -15,7 +15,14 @@ from ..training.class_scores import MOST_SHOWN, ClassScores
 from ..training.metrics import of_logits
 from ..utils.json_values import plain
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
 Rows = list[list[str]]
+
+#: The width down to which names are shortened in a narrow terminal, and one that no table has.
+_LEAST_NAME, _UNLIMITED = 8, 1 << 20
 
 
 class ScoredPart(NamedTuple):
@@ -97,10 +104,27 @@ def _show(heads: list[str], rows: Rows, bold: int | None = None) -> None:
     for place, heading in enumerate(heads):
         table.add_column(heading, justify="right" if place else "left", overflow="ellipsis", no_wrap=True)
     for number, row in enumerate(rows):
-        table.add_row(*(cell.replace("[", "\\[") for cell in row), style="bold" if number == bold else None)
+        cells = (" ".join(cell.splitlines()).replace("[", "\\[") for cell in row)
+        table.add_row(*cells, style="bold" if number == bold else None)
     out = Console(highlight=False)
+    _shorten_names(table, out)
     out.print()
     out.print(table)
+
+
+def _shorten_names(table: Table, out: Console) -> None:
+    """Limit the first column of a table to the width that the others leave, since Rich would shorten numbers too."""
+    from rich.measure import Measurement
+
+    unlimited = out.options.update(max_width=_UNLIMITED)
+    whole = Measurement.get(out, unlimited, table).maximum
+    if whole <= out.width:
+        return
+    names = table.columns[0]
+    names.max_width = _LEAST_NAME
+    least = Measurement.get(out, unlimited, table).maximum
+    names.max_width += max(0, out.width - least)
+    out.width = max(out.width, least)  # lines too long for a terminal are better than numbers without digits
 
 
 def _share(value: float) -> str:

@@ -6,7 +6,7 @@ import click
 
 #: The options of each section by their parameters' names; those that none names go to the last section.
 SECTIONS = {
-    "Data": "source target task drop numeric categorical date header missing decimal thousands augment",
+    "Data": "source target task drop numeric categorical date header missing decimal thousands encoding augment",
     "Network": "model hidden layers width activation batchnorm dropout input_dropout",
     "Training": "loss optimizer lr weight_decay schedule epochs batch_size early_stopping class_weight folds",
     "Search": "metric trials stages sampler processes scheduler folder",

@@ -86,6 +86,12 @@ def _columns(option: str, text: str, metavar: str = "COLUMNS") -> Callable[..., 
     return click.option(option, multiple=True, metavar=metavar, help=text)
 
 
+header_option = click.option(
+    "--header/--no-header", default=None, help="Whether the first row names the columns.  [default: detected]"
+)
+encoding_option = click.option(
+    "--encoding", metavar="NAME", help="Encoding of a file of text, such as cp1252.  [default: detected]"
+)
 _OPTIONS = (
     click.option("--data", "source", metavar="DATA", default=DataOptions().source, help=f"{SOURCES}."),
     click.option(
@@ -103,13 +109,11 @@ _OPTIONS = (
     _columns("--numeric", "Columns that are numbers, whatever they look like."),
     _columns("--categorical", "Columns that are categories, such as codes made of digits."),
     _columns("--date", "Columns of dates; with the format as in strptime if it is ambiguous: when=%d/%m/%Y."),
-    click.option(
-        "--header/--no-header", default=None, help="Whether the first row names the columns.  [default: detected]"
-    ),
+    header_option,
     _columns("--missing", "Words for a missing value, besides NA and the like.", metavar="WORDS"),
     click.option("--decimal", type=click.Choice([".", ","]), help="Decimal mark of numbers.  [default: detected]"),
     click.option("--thousands", metavar="MARK", help="Thousands separator of numbers.  [default: detected]"),
-    click.option("--encoding", metavar="NAME", help="Encoding of a file of text, such as cp1252.  [default: detected]"),
+    encoding_option,
 )
 
 

@@ -32,3 +32,19 @@ def test_named_class_weights():
 def test_wrong_class_weights_are_named(given, message):
     with pytest.raises(ValueError, match=message):
         class_weights(given, ["a", "b"], [3, 4])
+
+
+@pytest.mark.parametrize(
+    ("given", "names", "weights"),
+    [
+        ("no=2, yes=5", ["no", "yes"], [2, 5]),
+        (" yes = 5 ,no=2", ["no", "yes"], [2, 5]),
+        ("yes, please=5", ["no", "yes, please"], [1, 5]),
+        ("no=2,yes, please=5", ["no", "yes, please"], [2, 5]),
+        ("yes, please=5,please=3", ["please", "yes, please"], [3, 5]),
+        ("a=1,b=7", ["a=1,b", "c"], [7, 1]),
+        (" a=7", [" a", "a"], [7, 1]),
+    ],
+)
+def test_names_of_classes_may_have_commas_and_blanks(given, names, weights):
+    assert class_weights(given, names, [1, 1]) == weights

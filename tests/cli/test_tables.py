@@ -6,12 +6,16 @@ import re
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from cases import case
 from click.testing import CliRunner
 from sklearn import datasets
 
 import pynn
 from pynn.cli import main
+from pynn.cli.data import split
+from pynn.cli.tables import DataOptions
 
 ROWS = "".join(f"{i * 7 % 11}.5,{i * 5 % 13}.5,{'ny'[i % 2]}\n" for i in range(40))
 
@@ -31,9 +35,9 @@ def trained(run, tmp_path):
     )
     run("train", "--data", "t.csv", "--hidden", "4", "--epochs", "1", "-q")
 
-    def predict(text, code=0):
-        (tmp_path / "new.csv").write_text(text)
-        return run("predict", "pynn-model.safetensors", "new.csv", code=code)
+    def predict(text, *options, code=0, encoding="utf-8"):
+        (tmp_path / "new.csv").write_text(text, encoding=encoding)
+        return run("predict", "pynn-model.safetensors", "new.csv", *options, code=code)
 
     return predict
 
@@ -309,3 +313,44 @@ def test_the_epoch_whose_weights_are_restored_is_named(run):
     (kept,) = re.findall(r"^validation +\d+ +(\S+)", shown.stdout, re.MULTILINE)
     assert float(kept) == pytest.approx(min(losses), abs=2e-4)
     assert "restored" not in run("train", "--data", "iris.csv", "--folds", 0, "--no-early-stopping").stdout
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_column_whose_numbers_are_in_no_training_row_is_named_with_its_file(run, tmp_path, suffix):
+    rows = 60
+    e = [None] * rows
+    e[split("t", np.arange(rows) % 2)[1][0]] = 1.5
+    frame = pl.DataFrame({"e": e, "a": [index / 7 for index in range(rows)], "y": ["u", "v"] * (rows // 2)})
+    getattr(frame, f"write_{suffix}")(tmp_path / f"t.{suffix}")
+    result = run("train", "--data", str(tmp_path / f"t.{suffix}"), "--folds", "0", code=1)
+    assert re.search(rf"t\.{suffix}: column 'e' has no number in the training rows .*--drop e", result.stderr)
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "utf-16-le", "shift-jis"])
+def test_predict_is_told_the_encoding_of_its_file(trained, encoding):
+    result = trained("a,b,c,д\n1,2,red,д\n", "--encoding", encoding, encoding=encoding)
+    assert len(predicted(result)) == 1
+
+
+def test_predict_is_told_whether_its_file_has_names(trained):
+    text = "a,b,c\n1,2,red\n"
+    assert len(predicted(trained(text, "--header"))) == 1
+    assert len(predicted(trained("1,2,red\n3,4,blue\n", "--no-header"))) == 2
+    failed = trained(text, "--no-header", code=1)
+    assert "new.csv, line 1: column 'a' has 'a'; expected a number, as in the training data" in failed.stderr
+    assert "lacks column a, b, c; it has 1, 2, red" in trained("1,2,red\n3,4,blue\n", "--header", code=1).stderr
+
+
+@pytest.mark.parametrize("option", [("--no-header",), ("--encoding", "cp1251")])
+def test_predict_reads_arrays_without_options_for_tables(run, trained, tmp_path, option):
+    np.save(tmp_path / "x.npy", np.ones((3, 4)))
+    result = run("predict", "pynn-model.safetensors", "x.npy", *option, code=2)
+    assert "is for tables; x.npy is none" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "check", "diagnose", "search"])
+def test_the_help_lists_all_options_of_a_table_together(run, command):
+    data = run(command, "--help").stdout.partition("Data options:")[2].partition("\n\n")[0]
+    for option in DataOptions._fields[1:]:
+        with case(option):
+            assert f"--{option}" in data

@@ -243,7 +243,7 @@ def test_csv_with_a_schema(csv_file, text, x, y):
     ("text", "options", "message"),
     [
         ("size,grade\n1,a\n", {}, "lacks column colour; it has size, grade"),
-        ("size,colour\nbig,red\n", {}, "line 2: column 'size' has 'big'; expected a finite number"),
+        ("size,colour\nbig,red\n", {}, "line 2: column 'size' has 'big'; expected a number, as in the training data"),
         ("size,colour,grade\n1,red,c\n", {}, "line 2: target 'grade' is 'c', which is none of the classes a, b"),
         ("1,red,a,7\n", {}, r"no header and 4 columns; expected 2 features \(size, colour\)"),
         ("size,colour\n1,red\n", {"target": "size"}, "are part of the schema"),

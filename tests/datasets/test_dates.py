@@ -92,3 +92,25 @@ def test_dates_with_types_have_parts_too():
     np.testing.assert_array_equal(table.x[:, 1:8].argmax(axis=1), [date.weekday() for date in dates])
     again = datasets.read_table(frame, schema=table.schema)
     np.testing.assert_array_equal(again.x, table.x)
+
+
+@pytest.mark.parametrize(
+    ("learnt", "other"),
+    [
+        ("%d.%m.%Y", "%d.%m.%y"),
+        ("%Y-%m-%d", "%y-%m-%d"),
+        ("%m/%d/%Y", "%m/%d/%y"),
+        ("%Y-%m-%d %H:%M", "%y-%m-%d %H:%M"),
+    ],
+)
+def test_years_of_two_digits_are_no_years_of_the_first_century(tmp_path, learnt, other):
+    days = [datetime.datetime(2024, 1, 3) + datetime.timedelta(days=7 * week) for week in range(40)]
+
+    def written(name, form):
+        rows = (f"{day:{form}},{i / 3:.2f},{'uv'[i % 2]}\n" for i, day in enumerate(days))
+        (tmp_path / name).write_text("when,a,y\n" + "".join(rows))
+        return tmp_path / name
+
+    schema = datasets.read_table(written("learnt.csv", learnt), target="y").schema
+    with pytest.raises(ValueError, match=r"line 2: column 'when' has .*; expected a date in the format"):
+        datasets.read_table(written("new.csv", other), schema=schema)

@@ -1,6 +1,7 @@
 """Numbers with units: read where a column has one, refused where it has several; text with a number in front stays."""
 
 import json
+import re
 
 import numpy as np
 import polars as pl
@@ -155,3 +156,23 @@ def test_a_number_that_may_mark_gaps_is_told(csv_file):
     frame = pl.read_csv(path)
     assert datasets.read_table(frame, missing="-999").missing == {"a": 6}
     assert datasets.read_table(frame, schema=table.schema).missing == {"a": 6}
+
+
+@pytest.mark.parametrize(
+    ("learned", "cell", "expected"),
+    [
+        (["1250", "7.5"], "1,250", "without thousands separators, such as 1250"),
+        (["1250", "7.5"], "1 250.5", "without thousands separators, such as 1250.5"),
+        (["1250", "7.5"], "1,5", "with a decimal point, such as 1.5"),
+        (["1,5", "2,25"], "1.5", "with a decimal comma, such as 1,5"),
+        (["1250", "7.5"], "True", "a number, as in the training data"),
+        (["1250", "7.5"], "soon", "a number, as in the training data"),
+        (["1250", "7.5"], "inf", "a finite number within the range of float32"),
+        (["1250", "7.5"], "1e39", "a finite number within the range of float32"),
+        (["5 kg", "6 kg"], "1,5", "with a decimal point, such as 1.5"),
+    ],
+)
+def test_a_number_written_in_another_way_than_learnt_is_told_the_way(column, learned, cell, expected):
+    schema = datasets.read_table(column([*learned, *learned])).schema
+    with pytest.raises(ValueError, match=f"column 'a' has '{re.escape(cell)}'; expected .*{re.escape(expected)}"):
+        datasets.read_table(column([cell], "new.csv"), schema=schema, header=True)

@@ -46,18 +46,24 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
     named = name in options.named()
     if not named and is_index(source, column):
         return None, "row numbers"
+    if not named and name in source.categories:
+        cells = gaps(column, MISSING, options.missing)
+        return _category(cells, options, named=False) if cells.count() else (None, "no values")
     if not named and column.dtype == pl.String and dates.are_compact(column):
         return _date(source, column, "%Y%m%d", options)
-    if not named and options.has_usual_cells and name in source.plain_names and column.null_count() < len(column):
+    if not named and options.has_usual_cells and name in source.plain_names and source.plain[name].count():
         written = _plain_format(source, column)
         note = _gap_note(source, name) if written.is_plain else format_note(column, written)
-        return _number(name, written, options), note
+        return _typed_number(column, _number(name, written, options), options), note
     if column.dtype != pl.String:
+        cells = column if column.dtype.is_temporal() else gaps(as_text(column), MISSING, options.missing)
+        if not named and not cells.count():
+            return None, "no values"
         if name in options.categorical:
             return _category(as_text(column), options, named=True)
         if column.dtype.is_temporal():
             return _with_parts(new_column(name, "date"), column, "dates")
-        return _with_missing(new_column(name, "number"), options), ""
+        return _typed_number(column, new_column(name, "number"), options), ""
     cells = gaps(column, MISSING, options.missing)
     if name in options.categorical:
         return _category(cells, options, named=True)
@@ -69,6 +75,10 @@ def learn_column(source: RawTable, column: pl.Series, options: ColumnOptions) ->
     if how is not None:
         return _number(name, how, options), format_note(cells, how)
     if name in options.numeric:
+        if not gaps(cells, MISSING_NUMBER).count():
+            raise ColumnError(
+                f"{source.name}: column {name!r} has no values; expected numbers, or leave it out (drop, --drop {name})"
+            )
         row, cell = strays(cells, options)[0]
         raise ColumnError(f"{source.at(row)}: column {name!r} has {cell!r}; expected a number")
     days = gaps(cells, MISSING_NUMBER)
@@ -104,6 +114,15 @@ def as_text(column: pl.Series) -> pl.Series:
         if (whole == column).fill_null(value=True).all():
             column = whole
     return column if column.dtype == pl.String else column.cast(pl.String)
+
+
+def truths_of(names: Sequence[str]) -> dict[str, str]:
+    """Return how the names spell true and false, by their lower case; without one that they spell in several ways."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        if name.lower() in ("true", "false"):
+            found.setdefault(name.lower(), []).append(name)
+    return {word: spelt[0] for word, spelt in found.items() if len(spelt) == 1}
 
 
 def number_format_of(source: RawTable, cells: pl.Series, options: ColumnOptions) -> NumberFormat | None:
@@ -160,6 +179,13 @@ def _number(name: str, how: NumberFormat, options: ColumnOptions) -> ColumnSchem
     column = new_column(name, "number")
     write_format(column, how)
     return _with_missing(column, options)
+
+
+def _typed_number(column: pl.Series, learned: ColumnSchema, options: ColumnOptions) -> ColumnSchema:
+    """Return the schema of numbers that have a type, with a note if it is that of booleans."""
+    if column.dtype == pl.Boolean:
+        learned["boolean"] = True
+    return _with_missing(learned, options)
 
 
 def write_format(column: ColumnSchema | TargetSchema, how: NumberFormat) -> None:

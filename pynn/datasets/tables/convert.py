@@ -10,9 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from . import dates
-from .columns import as_text, format_of
+from .columns import as_text, format_of, truths_of
 from .missing import MISSING, MISSING_NUMBER
-from .numbers import PLAIN, gaps, is_number, parsed
+from .numbers import FORMATS, PLAIN, gaps, is_number, parsed
 from .options import ColumnError
 from .schema import ColumnSchema, Schema, TargetSchema, new_column, width
 from .source import RawTable, listed
@@ -127,13 +127,30 @@ def _read_plain(
 
 
 def _unreadable(source: RawTable, column: ColumnSchema, row: int, cells: pl.Series) -> ColumnError:
-    expected = "a finite number within the range of float32 (up to 3.4e38)"
+    expected = _expected_number(column, cells[row])
     unit, cell = column.get("unit", ""), cells[row]
     if isinstance(cell, str) and is_amount(cell) and (unit == "%" or not is_in(cell, "")):
         expected = f"a number in {unit}" if unit else "a number without a unit"
     if column["kind"] == "date":
         expected = f"a date in the format {column.get('date', '')}"
     return ColumnError(f"{source.at(row)}: column {column['name']!r} has {cells[row]!r}; expected {expected}")
+
+
+def _expected_number(column: ColumnSchema, cell: object) -> str:
+    """Return in words what a cell should be that cannot be read, or is no finite number."""
+    how = format_of(column)
+    cells = pl.Series([cell if isinstance(cell, str) else ""])
+    if not isinstance(cell, str) or parsed(cells, how)[0] is not None:
+        return "a finite number within the range of float32 (up to 3.4e38)"
+    for other in sorted(FORMATS, key=lambda other: other.decimal != how.decimal):
+        number = parsed(cells, other)[0]
+        if number is None:
+            continue
+        mark = "a decimal comma" if how.decimal == "," else "a decimal point"
+        way = "without thousands separators" if other.decimal == how.decimal else f"with {mark}"
+        shown = f"{number:.15g}".replace(".", how.decimal)
+        return f"a number written as in the training data, {way}, such as {shown}"
+    return "a number, true or false" if column.get("boolean") else "a number, as in the training data"
 
 
 def _numbers(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -170,12 +187,18 @@ def _interpreted(column: ColumnSchema, cells: pl.Series) -> pl.Series:
         return numbers.set(numbers.is_nan(), None)
     if column["kind"] == "date":
         return dates.parsed(cells, column.get("date", ""))
+    if column.get("boolean"):
+        cells = cells.str.to_lowercase().replace({"true": "1", "false": "0"})
     return parsed(cells, format_of(column))
 
 
 def _one_hot(source: RawTable, column: ColumnSchema, cells: pl.Series, out: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Write a one-hot column for each category to `out`; return which cells are missing."""
     cells = gaps(as_text(cells), MISSING, column.get("missing", []))
+    truths = truths_of(column["categories"])
+    if truths:  # libraries spell booleans differently
+        written = cells.str.to_lowercase().replace_strict(truths, default=None, return_dtype=pl.String)
+        cells = cells.zip_with(written.is_null(), written)
     places = {category: place for place, category in enumerate(column["categories"])}
     found = cells.replace_strict(places, default=-1, return_dtype=pl.Int64).to_numpy()
     absent = cells.is_null().to_numpy()

@@ -52,9 +52,8 @@ def date_formats(cells: pl.Series) -> list[str]:
     if len(cells):
         by_hint = {_WEEKDAY: _WITH_WEEKDAYS, _HINT: FORMATS}
         candidates = next((formats for hint, formats in by_hint.items() if cells.str.contains(hint).all()), ())
-    long_years = bool(cells.str.contains("[0-9]{4}").all())  # polars takes 20 for the year 20 of %Y
-    short_years = bool(cells.str.contains(r"[-/.][0-9]{2}(?:[ T]|$)").all())  # and 3 for that of %y
-    formats = [form for form in candidates if (long_years or "%Y" not in form) and (short_years or "%y" not in form)]
+    short_years = bool(cells.str.contains(r"[-/.][0-9]{2}(?:[ T]|$)").all())  # polars takes 3 for that of %y
+    formats = [form for form in candidates if short_years or "%y" not in form]
     sample = cells.head(20)
     fitting = [form for form in formats if not parsed(sample, form).null_count()]
     fitting = [form for form in fitting if not parsed(cells, form).null_count()]
@@ -87,6 +86,13 @@ def look_like_dates(cells: pl.Series) -> bool:
 
 def parsed(cells: pl.Series, form: str) -> pl.Series:
     """Return the days since 1970-01-01 of dates, or the part of the day of times; null where a cell does not fit."""
+    found = _parsed(cells, form)
+    if "%Y" in form:  # polars takes 24 for the year 24
+        found = found.set(~cells.str.contains("[0-9]{4}").fill_null(value=True), None)
+    return found
+
+
+def _parsed(cells: pl.Series, form: str) -> pl.Series:
     if form.startswith(("%H", "%I")):
         return numbers_of(cells.str.to_time(form, strict=False))
     if "%H" in form or "%I" in form:

@@ -34,6 +34,8 @@ class ColumnSchema(TypedDict):
         versions do not say; any currency or percent sign may then occur.
     scaled : bool
         Whether scales such as M may follow the numbers.
+    boolean : bool
+        Whether the numbers were booleans, so that text may spell them: true, False.
     date : str
         How dates are written, in the notation of `datetime.strptime`.
     parts : list of str
@@ -52,6 +54,7 @@ class ColumnSchema(TypedDict):
     thousands: NotRequired[str]
     unit: NotRequired[str]
     scaled: NotRequired[bool]
+    boolean: NotRequired[bool]
     date: NotRequired[str]
     parts: NotRequired[list[str]]
     other: NotRequired[bool]
@@ -148,10 +151,11 @@ def _is_column(column: Any) -> bool:
     fill = column["fill"]
     known = isinstance(column["name"], str) and column["kind"] in get_args(Kind) and _is_written(column)
     filled = fill is None or (isinstance(fill, int | float) and not isinstance(fill, bool) and math.isfinite(fill))
-    dated = isinstance(column.get("date", ""), str) and isinstance(column.get("other", False), bool)
+    dated = isinstance(column.get("date", ""), str)
+    flags = all(isinstance(column.get(name, False), bool) for name in ("other", "boolean"))
     parts = column.get("parts", [])
     dated = dated and _are_names(parts) and (not parts or (column["kind"] == "date" and set(parts) <= set(PARTS)))
-    return known and filled and dated and _are_names(column["categories"])
+    return known and filled and dated and flags and _are_names(column["categories"])
 
 
 def _is_written(column: Any) -> bool:

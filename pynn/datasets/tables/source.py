@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import importlib.util
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from .header import has_header, is_above_numbers
 from .json_rows import read_json
 from .names import OTHERS
 from .numbers import plain_numbers
+from .sheets import check_reader, read_sheet, with_names
 from .units import formats_of
 
 #: Maximum number of names listed in a message.
@@ -29,8 +30,6 @@ _MOST_NAMES = 10
 _NO_CELLS = (bytes, bytearray, complex, list, tuple, dict, set, np.ndarray)
 #: Nested types of polars, in words.
 _WORDS = {pl.List: "lists", pl.Array: "arrays", pl.Struct: "records", pl.Binary: "bytes", pl.Object: "objects"}
-#: What polars calls the columns of a sheet that have no name.
-_NAMELESS = "__UNNAMED__"
 
 
 @dataclass
@@ -56,6 +55,8 @@ class RawTable:
         What of the file was left out or guessed.
     encoding : str or None
         That of a file of text, if the user or a schema names it.
+    categories : frozenset of str
+        The columns whose type is that of categories, which may be numbers; the frame has their text.
     """
 
     name: str
@@ -66,6 +67,7 @@ class RawTable:
     unreadable: dict[str, str] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     encoding: str | None = None
+    categories: frozenset[str] = frozenset()
 
     def at(self, row: int) -> str:
         """Return the file and the place of a row, for messages."""
@@ -139,7 +141,7 @@ def opened(
     """Return the cells of a file, or of a data frame of polars, pandas or another library with Arrow's interface.
 
     `name_of_column`, the target as the user gave it, and `expected`, the columns that a schema reads, tell whether the
-    first row of a delimited file names the columns if `header` is None. `encoding` is that of a file of text,
+    first row of a file of text or a sheet names the columns if `header` is None. `encoding` is that of a file of text,
     `otherwise` that of one that is not UTF-8.
     """
     suffix = Path(source).suffix.lower() if isinstance(source, str | os.PathLike) else None
@@ -147,6 +149,13 @@ def opened(
         return _of_text(source, header, name_of_column, expected, encoding, otherwise)
     if encoding is not None:
         raise ValueError(f"encoding is for files of text; {source if suffix else 'a data frame'} is none")
+    if suffix is not None and OTHERS[suffix] == "read_excel":
+        return _of_sheet(source, header, name_of_column, expected)
+    if header is not None and not flag(header, "header"):
+        raise ValueError(
+            "header=False (--no-header) is for files of text and spreadsheets; the columns of "
+            f"{source if suffix else 'a data frame'} always have names"
+        )
     return _of_frame(source) if suffix is None else _of_typed_file(source, OTHERS[suffix])
 
 
@@ -215,27 +224,32 @@ def _check_names(path: str, names: list[str]) -> None:
 
 
 def _of_typed_file(path: str | os.PathLike[str], reader: str) -> RawTable:
-    options: dict[str, Any] = {}
-    if reader == "read_excel":
-        if importlib.util.find_spec("fastexcel") is None:
-            raise ImportError(
-                f'{path} is a spreadsheet, for which fastexcel is needed: pip install "pynn-kernels[excel]"'
-            )
-        options = {"infer_schema_length": None, "drop_empty_rows": True}
+    with _reading(path):
+        frame = read_json(path, reader) if "json" in reader else getattr(pl, reader)(path)
+    return _checked(str(path), frame)
+
+
+def _of_sheet(
+    path: str | os.PathLike[str], header: bool | None, name_of_column: str | int | None, expected: Sequence[str]
+) -> RawTable:
+    check_reader(path)
+    chosen = None if header is None else flag(header, "header")
+    with _reading(path):
+        frame, named = read_sheet(path, chosen, name_of_column, expected)
+    if not named:
+        return replace(_checked(str(path), frame), named=False)
+    return _checked(str(path), with_names(str(path), frame))
+
+
+@contextlib.contextmanager
+def _reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the file in the errors of polars and its readers, which are of many classes."""
     with open(path, "rb") as file:  # OSError as for other files: polars has errors of its own
         file.read(1)
     try:
-        frame = read_json(path, reader) if "json" in reader else getattr(pl, reader)(path, **options)
-    except (Exception, pl.exceptions.PanicException) as error:  # polars and its readers raise errors of many classes
+        yield
+    except (Exception, pl.exceptions.PanicException) as error:
         raise ValueError(f"cannot read {path}: {str(error).strip() or type(error).__name__}") from error
-    return _checked(str(path), _named(path, frame) if reader == "read_excel" else frame)
-
-
-def _named(path: str | os.PathLike[str], frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a sheet with names for columns without one; raise ValueError if its first row is rather a title."""
-    names = [f"column_{index}" if name.startswith(_NAMELESS) else name for index, name in enumerate(frame.columns)]
-    edges.check_title(str(path), [None if name.startswith(_NAMELESS) else name for name in frame.columns])
-    return frame.rename(dict(zip(frame.columns, names, strict=True)))
 
 
 def _of_frame(given: Any) -> RawTable:
@@ -247,7 +261,8 @@ def _of_frame(given: Any) -> RawTable:
         pairs = [(name, given.iloc[:, place]) for place, name in enumerate(names)]
         odd = {name: what for name, values in pairs if (what := _oddity(values))}
         columns = [_of_pandas(name, values) for name, values in pairs if name not in odd]
-        return _checked("the table", pl.DataFrame(columns), odd)
+        categories = [name for name, values in pairs if values.dtype.name == "category"]
+        return _checked("the table", pl.DataFrame(columns), odd, categories)
     raise TypeError(f"the table is a {type(given).__name__}; expected a file, or a data frame of polars or pandas")
 
 
@@ -256,8 +271,10 @@ def _of_pandas(name: str, values: Any) -> pl.Series:
     kind, missing = values.dtype.kind, values.isna().to_numpy()
     if kind in "iub" and not missing.any():
         return pl.Series(name, values.to_numpy(dtype="bool" if kind == "b" else "int64" if kind == "i" else "uint64"))
-    if kind in "iufb":
+    if kind in "iuf":
         return pl.Series(name, values.to_numpy(dtype="float64", na_value=np.nan))
+    if kind == "b":
+        return pl.Series(name, values.to_numpy(dtype="object", na_value=None).tolist(), pl.Boolean)
     if kind == "M":
         return pl.Series(name, values.to_numpy().astype("datetime64[us]"))
     if kind == "m":
@@ -274,14 +291,17 @@ def _oddity(values: Any) -> str:
     return "" if odd is None else f"a {type(odd).__name__}, {shortened(repr(odd))}"
 
 
-def _checked(name: str, frame: pl.DataFrame, odd: dict[str, str] | None = None) -> RawTable:
+def _checked(
+    name: str, frame: pl.DataFrame, odd: dict[str, str] | None = None, categories: Iterable[str] = ()
+) -> RawTable:
     """Return a typed frame as a source: text stripped, other types that are text to us cast to it.
 
-    `odd` says what further columns hold that cannot be read.
+    `odd` says what further columns hold that cannot be read; `categories` are columns of text that had their type.
     """
     unreadable = dict(odd or {})
     if not frame.height and not unreadable:
         raise ValueError(f"{name} is empty; expected rows of data")
+    typed = {*categories, *(column.name for column in frame if column.dtype in (pl.Categorical, pl.Enum))}
     columns = []
     for column in frame:
         dtype = column.dtype
@@ -293,4 +313,11 @@ def _checked(name: str, frame: pl.DataFrame, odd: dict[str, str] | None = None) 
         if column.dtype == pl.String:
             column = delimited.stripped(column)
         columns.append(column)
-    return RawTable(name, pl.DataFrame(columns), True, lambda row: f"row {row}", unreadable=unreadable)
+    return RawTable(
+        name,
+        pl.DataFrame(columns),
+        True,
+        lambda row: f"row {row}",
+        unreadable=unreadable,
+        categories=frozenset(typed.difference(unreadable)),
+    )

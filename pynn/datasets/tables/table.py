@@ -132,7 +132,11 @@ class Table:
                 numbers = training[:, place]
                 present = numbers[~np.isnan(numbers)]
                 if not len(present):
-                    raise ValueError(f"column {column['name']!r} has no number in the training rows to take a mean of")
+                    others = int((~np.isnan(self.x[:, place])).sum())
+                    raise ValueError(
+                        f"column {column['name']!r} has no number in the training rows to take a mean of, and {others} "
+                        f"in the other rows; leave it out (drop, --drop {column['name']})"
+                    )
                 fill = float(present.mean())
                 if column["name"] in self.missing:
                     x[np.isnan(x[:, place]), place] = fill
@@ -176,6 +180,7 @@ def read_table(
       in the year and in the day follow as sine and cosine, and each weekday as a column of zeros and ones.
     * Text becomes one-hot. If it has more than 20 different values, rare ones share a column; text that is
       different in nearly every row is dropped.
+    * The category types of data frames are categories, also of numbers.
     * A column that only counts the rows is dropped.
 
     Cells that are empty or NA, N/A, NaN, null or ? (case-insensitive) are missing, and among numbers also None and a
@@ -190,12 +195,12 @@ def read_table(
         Name of the target column or its index, which may be negative; by default the last column. Text that is a whole
         number, such as "0", is a name if a column has that name, else an index.
     task : {"classification", "regression"}, optional
-        By default, fractions and many different whole numbers mean regression; text, booleans and few whole numbers
-        are classes.
+        By default, fractions and many different whole numbers mean regression; text, booleans, few whole numbers and
+        the category types of data frames are classes.
     header : bool, optional
-        Whether the first row of a file of text is a header. By default it is if a column has text there and only
-        numbers below. Otherwise it is if none of its text recurs in its column and it has no number, or a whole number
-        above only text, or numbers that enumerate the columns: 0, 1, 2.
+        Whether the first row of a file of text or a spreadsheet is a header. By default it is if a column has text
+        there and only numbers below. Otherwise it is if none of its text recurs in its column and it has no number, or
+        a whole number above only text, or numbers that enumerate the columns: 0, 1, 2.
     schema : dict, optional
         `Table.schema` of an earlier table: read this one the same way. The target column may be missing, columns may
         have another order, and unknown columns are ignored. Of the other arguments, only `header` and `encoding` may

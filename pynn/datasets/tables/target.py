@@ -17,6 +17,7 @@ from .columns import (
     format_of,
     is_index,
     number_format_of,
+    truths_of,
     write_format,
 )
 from .errors import FEW_CATEGORIES, refuse_mixed, strays
@@ -88,6 +89,8 @@ def _recurs(text: pl.Series) -> bool:
 
 def _kind(source: RawTable, column: pl.Series) -> str:
     """Return "text", "few whole numbers", "whole numbers", "fractions" or "dates"."""
+    if column.name in source.categories:
+        return "text"
     if column.dtype.is_temporal():
         return "dates"
     if column.name in source.plain_names:
@@ -114,6 +117,8 @@ def learn_target(source: RawTable, place: int, task: str | None, options: Column
     """Return how the target is read; raise ValueError if it does not suit the task."""
     column = source.frame[:, place]
     name = column.name
+    if task is None and name in source.categories:
+        task = "classification"
     schema: TargetSchema = {"name": name, "index": place, "class_names": None}
     if options.missing:
         schema["missing"] = list(options.missing)
@@ -241,10 +246,12 @@ def encoded(source: RawTable, cells: pl.Series, classes: Sequence[str]) -> NDArr
     """Return the index of each label, -1 where it is missing; raise ValueError for one that is none of the classes."""
     index = {label: place for place, label in enumerate(classes)}
     codes = any(re.match(r"[+-]?0[0-9]", label) for label in classes)
+    truths = truths_of(classes)
     found: dict[str, int] = {}
     for cell in cells.drop_nulls().unique():
         whole = None if cell in index or codes else parse_whole(cell)
         label = cell if whole is None else str(whole)  # 2.0 and +2 are class 2
+        label = label if label in index else truths.get(label.lower(), label)
         if label not in index:
             row = (cells == cell).arg_true()[0]
             raise ColumnError(
