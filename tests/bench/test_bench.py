@@ -34,9 +34,12 @@ LIMITS = MachineLimits({"float32": 100e9, "float64": 50e9}, [(1 << 17, 40e9), (1
 
 
 @pytest.fixture(autouse=True)
-def same_backend_afterwards():
+def same_process_afterwards():
+    """Restore what contestants set for their whole process: the backend, and that denormals are flushed."""
     with pynn.use_backend(pynn.get_backend()):
         yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 def small(case):
